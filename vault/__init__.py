@@ -1,0 +1,1 @@
+"""Keys, sealing and formats of a person's vault (``FORMAT.md``)."""
