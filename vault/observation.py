@@ -13,7 +13,7 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     accuracy: float | None = None
 
 
-Value = float | bool | str | Place
+Value = float | bool | str | bytes | Place  # bytes: a payload kept whole in quarantine
 
 
 class Observation(msgspec.Struct, frozen=True, array_like=True):

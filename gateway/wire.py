@@ -1,0 +1,581 @@
+"""What travels between client, door and node: MessagePack structs, tagged by name.
+
+An owner's call is an *envelope* signed by an enrolled client.  The door answers reads from its own
+read-only connections and carries writes unchanged to the node, which verifies the envelope itself:
+a door cannot speak for an owner.  What a brand does arrives over HTTP and OAuth (``PROTOCOL.md``); the
+door turns it into the calls at the end of this file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from vault.grantkey import Slot
+from vault.labels import SIGN, vec
+from vault.ledger import Entry, Head, SealedEntry
+from vault.person import KdfParams, WrappedRoot
+from vault.statement import Signed
+from vault.store.records import (
+    BrandRow,
+    ChunkRow,
+    ClientRow,
+    DeviceRow,
+    GrantRow,
+    SegmentRow,
+    TouchpointRow,
+)
+
+MAX_BODY: Final = 32 << 20  # bytes of one owner's call; a year's history is about 200 kB
+NONCE_WINDOW_MS: Final = 60_000  # how far an envelope's clock may be off
+
+
+class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """Base of everything that is asked of a door or a node."""
+
+
+class Reply(msgspec.Struct, frozen=True, tag=True):
+    """Base of every answer; unknown fields are ignored, so that a node may be newer than a client."""
+
+
+# --- an owner's reads, answered by the door -----------------------------------------------------
+
+
+class GetOverview(Call):
+    """-> Overview"""
+
+
+class GetDevices(Call):
+    """-> Devices"""
+
+
+class GetGrants(Call):
+    """-> Grants: every request and grant of the vault, newest first."""
+
+
+class GetTouchpoints(Call):
+    """-> Touchpoints"""
+
+
+class GetBrands(Call):
+    """-> Brands: registered on this node."""
+
+
+class GetClients(Call):
+    """-> Clients"""
+
+
+class GetSegments(Call):
+    """-> Segments with their owner's boxes and sealed lane names, by day; never the ledger's."""
+
+    first_day: int
+    last_day: int
+
+
+class GetChunks(Call):
+    """-> Chunks of some lanes (all of a segment's when ``lanes`` is empty) after a chunk's row number."""
+
+    segments: list[bytes]
+    after: int = 0
+    since_seq: int = 0
+
+
+class GetLedger(Call):
+    """-> Ledger entries after a number, oldest first."""
+
+    after: int
+    limit: int = 1000
+
+
+# --- an owner's writes, carried to the node -----------------------------------------------------
+
+
+class AddDevice(Call):
+    """-> Done.  ``name`` is sealed by the client; ``verifier`` is of a password the client drew."""
+
+    device: bytes
+    name: bytes
+    verifier: bytes
+
+
+class RotateDevice(Call):
+    """-> Done; cuts the live connections of the old password."""
+
+    device: bytes
+    verifier: bytes
+
+
+class RemoveDevice(Call):
+    """-> Done; cuts live connections. What it sent stays in the vault."""
+
+    device: bytes
+
+
+class NewTouchpoint(Call):
+    """-> Done.  The client draws the id."""
+
+    touchpoint: bytes
+    brand: bytes
+
+
+class RevokeTouchpoint(Call):
+    """-> Done."""
+
+    touchpoint: bytes
+
+
+class Prepare(Call):
+    """-> Prepared.  The writer verifies, rotates, and seals forward from now."""
+
+    grant: bytes
+    statement: Signed
+
+
+class SealedKeys(msgspec.Struct, frozen=True, array_like=True):
+    """A grant's box and the (sorted, joined) segments it names."""
+
+    segments: bytes
+    box: bytes
+
+
+class CommitGrant(Call):
+    """-> Done.  Only now is the grant active."""
+
+    grant: bytes
+    boxes: list[SealedKeys]
+
+
+class Deny(Call):
+    """-> Done."""
+
+    grant: bytes
+    reason: str
+
+
+class Revoke(Call):
+    """-> Done; returns only after the writer has rotated."""
+
+    grant: bytes
+
+
+class Rewrap(Call):
+    """-> Done: a new passphrase, or a new recovery phrase."""
+
+    wrapped: WrappedRoot
+    login_verifier: bytes
+    recovery_verifier: bytes
+
+
+class EndClient(Call):
+    """-> Done: a lost laptop may not speak any more."""
+
+    client: bytes
+
+
+class MergedChunk(msgspec.Struct, frozen=True, array_like=True):
+    """One chunk that stands for all of a lane's: see ``vault.statement.Replacement``."""
+
+    segment: bytes
+    number: int
+    resolution: str
+    first_seq: int
+    last_seq: int
+    count: int
+    body: bytes
+
+
+class Replace(Call):
+    """-> Done: merged chunks of segments that a crash left in pieces, swapped at once."""
+
+    statement: Signed
+    chunks: list[MergedChunk]
+
+
+OwnerRead = (
+    GetOverview
+    | GetDevices
+    | GetGrants
+    | GetTouchpoints
+    | GetBrands
+    | GetClients
+    | GetSegments
+    | GetChunks
+    | GetLedger
+)
+OwnerWrite = (
+    AddDevice
+    | RotateDevice
+    | RemoveDevice
+    | NewTouchpoint
+    | RevokeTouchpoint
+    | Prepare
+    | CommitGrant
+    | Deny
+    | Revoke
+    | Rewrap
+    | EndClient
+    | Replace
+)
+OwnerCall = OwnerRead | OwnerWrite
+
+
+class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
+    """A signed call: ``created`` is milliseconds, ``nonce`` 16 random bytes, ``seen`` the ledger's head
+    as this client knows it, ``body`` a MessagePack ``OwnerCall``."""
+
+    vault: bytes
+    client: bytes
+    created: int
+    nonce: bytes
+    seen: Head
+    body: bytes
+    signature: bytes = b""
+
+    def message(self) -> bytes:
+        """The bytes that are signed."""
+        seen = self.seen.number.to_bytes(8, "big") + self.seen.hash
+        return SIGN + vec(
+            b"call",
+            self.vault,
+            self.client,
+            self.created.to_bytes(8, "big"),
+            self.nonce,
+            seen,
+            hashlib.sha256(self.body).digest(),
+        )
+
+    def signed(self, key: Ed25519PrivateKey) -> Envelope:
+        """The same with this client's signature."""
+        return msgspec.structs.replace(self, signature=key.sign(self.message()))
+
+    def is_signed_by(self, verify_key: bytes) -> bool:
+        """Whether the client with this key made it."""
+        try:
+            Ed25519PublicKey.from_public_bytes(verify_key).verify(self.signature, self.message())
+        except (InvalidSignature, ValueError, OverflowError):
+            return False
+        return True
+
+
+# --- before there is an enrolled client ---------------------------------------------------------
+
+
+class Salts(Call):
+    """-> KdfReply.  A vault that does not exist gets a decoy that never changes."""
+
+    vault: bytes
+
+
+class Login(Call):
+    """-> LoginReply.  ``by`` is "passphrase" or "recovery"; throttled per vault and source."""
+
+    vault: bytes
+    login_key: bytes
+    by: str
+    source: str = ""  # filled in by the door
+
+
+class CreateVault(Call):
+    """-> Done.  ``enrolment`` makes the first client; ``invite`` may be empty on loopback."""
+
+    vault: bytes
+    hpke_public: bytes
+    verify_key: bytes
+    wrapped: WrappedRoot
+    login_verifier: bytes
+    recovery_verifier: bytes
+    enrolment: Signed
+    invite: str = ""
+    local: bool = False  # filled in by the door: the call came over loopback
+
+
+class Enrol(Call):
+    """-> Done.  The owner's own signature stands for the envelope."""
+
+    vault: bytes
+    enrolment: Signed
+
+
+# --- between door and node, over the 0600 unix socket -------------------------------------------
+
+
+class Carried(Call):
+    """An owner's write, as it came."""
+
+    envelope: Envelope
+
+
+class Flush(Call):
+    """-> Done: everything acknowledged so far for this vault is in its file."""
+
+    vault: bytes
+
+
+class AskGrant(Call):
+    """-> Done, or Refused: no live touchpoint of this brand, or one request is already pending."""
+
+    grant: bytes
+    touchpoint: bytes
+    brand: bytes
+    public: bytes
+    wrapped_seed: bytes
+    slot: Slot
+    ask: bytes  # canonical JSON authorization_details
+    binding_message: str
+    expires: int  # ms
+
+
+class PickedUp(Call):
+    """-> Done: the token was handed out for the first time."""
+
+    grant: bytes
+
+
+class FirstUse(Call):
+    """-> Done: the token was used; the pick-up salt is erased."""
+
+    grant: bytes
+
+
+class Record(Call):
+    """-> Done, once the entry is durable: only then may the answer's first byte leave."""
+
+    grant: bytes
+    entry: Entry
+
+
+class ReturnGrant(Call):
+    """-> Done: the brand itself ended its grant."""
+
+    grant: bytes
+
+
+# --- on the node itself: ``brand``, ``invite``, ``status``, ``backup`` ----------------------------
+
+
+class AddBrand(Call):
+    """-> BrandAdded: the secret is shown once."""
+
+    name: str
+    site: str
+
+
+class EndBrand(Call):
+    """-> Done: the brand's client authenticates no more."""
+
+    brand: bytes
+
+
+class NewInvite(Call):
+    """-> Invited"""
+
+    valid_ms: int
+
+
+class GetStatus(Call):
+    """-> NodeStatus"""
+
+
+class Backup(Call):
+    """-> Done: a consistent copy of a vault's file is at ``path``, which did not exist before."""
+
+    vault: bytes
+    path: str
+
+
+class Unfreeze(Call):
+    """-> Done: the owner of the machine says that its clock is right."""
+
+
+class ListBrands(Call):
+    """-> Brands"""
+
+
+NodeCall = (
+    Carried
+    | Salts
+    | Login
+    | CreateVault
+    | Enrol
+    | Flush
+    | AskGrant
+    | PickedUp
+    | FirstUse
+    | Record
+    | ReturnGrant
+    | AddBrand
+    | EndBrand
+    | ListBrands
+    | NewInvite
+    | GetStatus
+    | Backup
+    | Unfreeze
+)
+
+
+# --- answers --------------------------------------------------------------------------------------
+
+
+class Done(Reply):
+    """It is so, durably."""
+
+
+class Refused(Reply):
+    """No.  ``code`` is one of a closed set (``PROTOCOL.md``), ``hint`` says what to do next."""
+
+    code: str
+    what: str
+    hint: str = ""
+    retry_after: int = 0  # seconds
+
+
+class Overview(Reply):
+    """The vault at a glance."""
+
+    hpke_public: bytes
+    verify_key: bytes
+    suite: int
+    generation: int
+    head: Head
+    created: int
+    devices: int
+    pending: int
+    active: int
+    readings: int
+    first_day: int | None
+    last_day: int | None
+    frozen: str = ""  # why grants are refused for now, if they are
+
+
+class Devices(Reply):
+    """The devices, and where devices connect."""
+
+    devices: list[DeviceRow]
+    mqtt_host: str = ""  # where devices connect, for `device add`
+    mqtt_port: int = 0
+    mqtt_tls: bool = False
+    ca_fingerprint: str = ""
+
+
+class Grants(Reply):
+    """Requests and grants, newest first."""
+
+    grants: list[GrantRow]
+
+
+class Touchpoints(Reply):
+    """Addresses handed out."""
+
+    touchpoints: list[TouchpointRow]
+
+
+class Brands(Reply):
+    """Who may be handed a touchpoint."""
+
+    brands: list[BrandRow]
+
+
+class Clients(Reply):
+    """Who may speak for the owner."""
+
+    clients: list[ClientRow]
+
+
+class Segments(Reply):
+    """Segments of some days."""
+
+    segments: list[SegmentRow]
+
+
+class Chunks(Reply):
+    """``after`` is where the next call goes on; None when there is no more."""
+
+    chunks: list[ChunkRow]
+    after: int | None
+
+
+class Ledger(Reply):
+    """Entries and the segments they are sealed under; ``head`` is the ledger's newest."""
+
+    entries: list[SealedEntry]
+    segments: list[SegmentRow]
+    head: Head
+    generation: int
+
+
+class Prepared(Reply):
+    """The statement holds from now on; history lies in these segments' lanes up to ``last_seq``."""
+
+    segments: list[SegmentRow]
+    last_seq: int
+
+
+class KdfReply(Reply):
+    """How to stretch this vault's passphrase."""
+
+    salt: bytes
+    params: KdfParams
+
+
+class LoginReply(Reply):
+    """The wrapped root and the owner's public keys."""
+
+    wrapped: WrappedRoot
+    hpke_public: bytes
+    verify_key: bytes
+
+
+class BrandAdded(Reply):
+    """The OAuth client_id (text of ``brand``) and client_secret."""
+
+    brand: bytes
+    secret: str
+
+
+class Invited(Reply):
+    """A one-time code to create a vault with."""
+
+    code: str
+    expires: int
+
+
+class NodeStatus(Reply):
+    """Counts only: nothing here names a person."""
+
+    vaults: int
+    devices: int
+    connections: int
+    acknowledged: int
+    uptime_ms: int
+    pid: int
+    mqtt: str
+    mqtts: str
+    http: str
+    ca_fingerprint: str
+    frozen: str
+    version: str
+
+
+AnyReply = (
+    Done
+    | Refused
+    | Overview
+    | Devices
+    | Grants
+    | Touchpoints
+    | Brands
+    | Clients
+    | Segments
+    | Chunks
+    | Ledger
+    | Prepared
+    | KdfReply
+    | LoginReply
+    | BrandAdded
+    | Invited
+    | NodeStatus
+)

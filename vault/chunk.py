@@ -1,0 +1,288 @@
+"""Chunks: the readings of one lane at one resolution, as columns under zstd and AES-256-GCM.
+
+A chunk's plaintext is ``zstd(columns)``; FORMAT.md, "Chunks", draws the bytes.  Integers are stored
+as differences with their bytes transposed, which zstd then makes nearly vanish for regular series.
+Everything here works on whole columns, because a person's year is half a million readings.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+import struct
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, TypeVar
+
+import msgspec
+
+from vault.errors import FormatError
+from vault.labels import VERSION, vec
+from vault.observation import Observation, Place, Value
+from vault.segment import RAW, Lane, SegmentHeader
+from vault.suite import SUITE, aead_open, aead_seal
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import ZstdError, compress, decompress
+else:
+    from backports.zstd import ZstdError, compress, decompress
+
+CHUNK_MAGIC: Final = b"HTC"
+LEVEL: Final = 3  # of zstd
+READINGS_MAX: Final = 1 << 20  # in one chunk
+PLAIN_MAX: Final = 64 << 20  # bytes of columns; a decoder never makes more of one chunk
+
+_NUMBER, _BOOLEAN, _TEXT, _PLACE, _BLOB = range(5)
+_DECIMALS: Final = 6  # most digits behind the point that are stored as integers
+_EXACT: Final = float(1 << 53)
+
+T = TypeVar("T", float, bool, str, bytes, Place)
+
+
+class ChunkHeader(msgspec.Struct, frozen=True):
+    """What a chunk is bound to; sequence numbers are the vault's own, in order of arrival."""
+
+    segment: SegmentHeader
+    lane: Lane
+    first_seq: int
+    last_seq: int
+    count: int
+    resolution: str = RAW
+
+    def encode(self) -> bytes:
+        """The additional data of the seal."""
+        return (
+            CHUNK_MAGIC
+            + bytes((VERSION, SUITE))
+            + self.segment.encode()
+            + self.lane.encode()
+            + vec(self.resolution.encode())
+            + struct.pack(">QQI", self.first_seq, self.last_seq, self.count)
+        )
+
+
+class Sequenced(msgspec.Struct, frozen=True, array_like=True):
+    """Readings of one lane and their sequence numbers, strictly rising."""
+
+    seqs: Sequence[int]
+    observations: Sequence[Observation]
+
+
+def seal_chunk(key: bytes, header: ChunkHeader, readings: Sequenced, nonce: bytes) -> bytes:
+    """Seal readings of one value type under their lane's resolution key."""
+    return aead_seal(key, nonce, compress(encode_columns(readings), level=LEVEL), header.encode())
+
+
+def open_chunk(key: bytes, header: ChunkHeader, sealed: bytes) -> Sequenced:
+    """Inverse of ``seal_chunk``.
+
+    Raises:
+        SealError: another key, another header, or altered bytes.
+        FormatError: the writer was wrong.
+    """
+    packed = aead_open(key, sealed, header.encode())
+    try:
+        plain = decompress(packed)
+    except ZstdError:
+        raise FormatError("a chunk is not zstd") from None
+    readings = decode_columns(plain, header.lane)
+    if (len(readings.seqs), readings.seqs[0], readings.seqs[-1]) != (
+        header.count,
+        header.first_seq,
+        header.last_seq,
+    ):
+        raise FormatError("a chunk holds other readings than its header says")
+    return readings
+
+
+def encode_columns(readings: Sequenced) -> bytes:
+    """count (uint32) || seq || time || type (uint8) || values || claimed; see FORMAT.md."""
+    observations = readings.observations
+    values = [observation.value for observation in observations]
+    claimed = [(i, o.claimed) for i, o in enumerate(observations) if o.claimed is not None]
+    return b"".join(
+        (
+            struct.pack(">I", len(observations)),
+            _integers(readings.seqs),
+            _integers([observation.time for observation in observations]),
+            *_values(values),
+            _integers([index for index, _ in claimed]),
+            _integers([time for _, time in claimed]),
+        )
+    )
+
+
+def decode_columns(data: bytes, lane: Lane) -> Sequenced:
+    """Inverse of ``encode_columns``; raises FormatError."""
+    if len(data) > PLAIN_MAX:
+        raise FormatError("a chunk is larger than its format allows")
+    reader = _Reader(data)
+    (count,) = struct.unpack(">I", reader.take(4))
+    if not 0 < count <= READINGS_MAX:
+        raise FormatError("a chunk holds between one reading and a million")
+    seqs, times = reader.integers(count), reader.integers(count)
+    values = reader.values(count)
+    indices = reader.integers()
+    claims = dict(zip(indices, reader.integers(len(indices)), strict=True))
+    reader.end()
+    if any(b <= a for a, b in itertools.pairwise(seqs)) or not all(0 <= i < count for i in claims):
+        raise FormatError("a chunk's columns do not fit together")
+    channel, kind = lane.channel, lane.kind
+    if claims:
+        observations = [
+            Observation(channel, kind, time, value, claims.get(index))
+            for index, (time, value) in enumerate(zip(times, values, strict=True))
+        ]
+    else:
+        observations = [
+            Observation(channel, kind, time, value) for time, value in zip(times, values, strict=True)
+        ]
+    return Sequenced(seqs, observations)
+
+
+def _values(values: Sequence[Value]) -> Iterator[bytes]:
+    match values[0]:
+        case bool():
+            yield bytes((_BOOLEAN,))
+            yield _field(bytes(_all(values, bool)))
+        case float():
+            yield bytes((_NUMBER,))
+            yield _numbers(list(_all(values, float)))
+        case str():
+            yield bytes((_TEXT,))
+            yield from _blobs([text.encode() for text in _all(values, str)])
+        case bytes():
+            yield bytes((_BLOB,))
+            yield from _blobs(list(_all(values, bytes)))
+        case Place():
+            places = list(_all(values, Place))
+            accurate = [(i, p.accuracy) for i, p in enumerate(places) if p.accuracy is not None]
+            yield bytes((_PLACE,))
+            yield _numbers([place.lat for place in places])
+            yield _numbers([place.lon for place in places])
+            yield _integers([index for index, _ in accurate])
+            yield _numbers([accuracy for _, accuracy in accurate])
+
+
+def _all(values: Sequence[Value], kind: type[T]) -> Iterable[T]:
+    for value in values:
+        if type(value) is not kind:
+            raise FormatError("a chunk holds values of one type")
+        yield value
+
+
+def _field(data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + data
+
+
+def _blobs(items: Sequence[bytes]) -> Iterator[bytes]:
+    yield _integers([len(item) for item in items])
+    yield _field(b"".join(items))
+
+
+def _integers(values: Sequence[int]) -> bytes:
+    """Signed 64-bit integers: the first, then differences; bytes transposed."""
+    if not values:
+        return _field(b"")
+    return _field(_transpose(array("q", [values[0], *map(operator.sub, values[1:], values)])))
+
+
+def _numbers(values: Sequence[float]) -> bytes:
+    """IEEE 754 doubles, as scaled integers where that is exact, else as they are; one tag byte."""
+    for decimals in range(_DECIMALS + 1):
+        scale = 10.0**decimals
+        scaled = [value * scale for value in values]
+        if not all(-_EXACT < s < _EXACT for s in scaled):
+            break
+        whole = [round(s) for s in scaled]
+        if all(w / scale == v and (w or str(v)[0] != "-") for w, v in zip(whole, values, strict=True)):
+            return bytes((decimals,)) + _integers(whole)
+    return b"\xff" + _field(_transpose(array("d", values)))
+
+
+def _transpose(column: array[int] | array[float]) -> bytes:
+    if sys.byteorder == "big":
+        column.byteswap()
+    raw = column.tobytes()
+    return b"".join(raw[i::8] for i in range(8))
+
+
+class _Reader:
+    """Takes columns off the front of a chunk's plaintext."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def take(self, size: int) -> bytes:
+        part = self._data[self._at : self._at + size]
+        if len(part) != size:
+            raise FormatError("a column is cut short")
+        self._at += size
+        return part
+
+    def end(self) -> None:
+        if self._at != len(self._data):
+            raise FormatError("bytes follow the last column")
+
+    def field(self) -> bytes:
+        (size,) = struct.unpack(">I", self.take(4))
+        return self.take(size)
+
+    def integers(self, count: int | None = None) -> list[int]:
+        column = array("q")
+        self._fill(column, count)
+        return list(itertools.accumulate(column))
+
+    def numbers(self, count: int) -> list[float]:
+        (decimals,) = self.take(1)
+        if decimals == 0xFF:
+            column = array("d")
+            self._fill(column, count)
+            return list(column)
+        if decimals > _DECIMALS:
+            raise FormatError("a column of numbers has an unknown scale")
+        scale = 10.0**decimals
+        return [whole / scale for whole in self.integers(count)]
+
+    def blobs(self, count: int) -> list[bytes]:
+        sizes, joined = self.integers(count), self.field()
+        if sum(sizes) != len(joined) or min(sizes) < 0:
+            raise FormatError("a column of texts does not fit its lengths")
+        ends = list(itertools.accumulate(sizes))
+        return [joined[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+
+    def values(self, count: int) -> Sequence[Value]:
+        (tag,) = self.take(1)
+        if tag == _NUMBER:
+            return self.numbers(count)
+        if tag == _BOOLEAN:
+            flags = self.field()
+            if len(flags) != count or not set(flags) <= {0, 1}:
+                raise FormatError("a column of booleans does not fit")
+            return [flag == 1 for flag in flags]
+        if tag == _TEXT:
+            try:
+                return [item.decode() for item in self.blobs(count)]
+            except UnicodeDecodeError:
+                raise FormatError("a text is not UTF-8") from None
+        if tag == _BLOB:
+            return self.blobs(count)
+        if tag == _PLACE:
+            lats, lons, indices = self.numbers(count), self.numbers(count), self.integers()
+            accuracies = dict(zip(indices, self.numbers(len(indices)), strict=True))
+            return [Place(lat, lon, accuracies.get(i)) for i, (lat, lon) in enumerate(zip(lats, lons, strict=True))]
+        raise FormatError("a column of an unknown type")
+
+    def _fill(self, column: array[int] | array[float], count: int | None) -> None:
+        planes = self.field()
+        size = len(planes) // 8
+        if size * 8 != len(planes) or (count is not None and size != count):
+            raise FormatError("a column has another length than its chunk")
+        raw = bytearray(len(planes))
+        for i in range(8):
+            raw[i::8] = planes[i * size : (i + 1) * size]
+        column.frombytes(raw)
+        if sys.byteorder == "big":
+            column.byteswap()

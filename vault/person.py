@@ -1,0 +1,163 @@
+"""A person's keys: passphrase, recovery phrase, root, and what derives from the root.
+
+All of this runs in the person's client.  The node sees a *login key*, which only fetches the wrapped
+root, and never the *wrapping key*, which opens it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from typing import Final
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from vault.errors import FormatError, KeyPolicyError
+from vault.ids import VaultId
+from vault.labels import (
+    CLIENT_STATE,
+    KEY_SIZE,
+    LOGIN,
+    OWNER_HPKE,
+    OWNER_KEY_ID,
+    OWNER_SIGNING,
+    WRAP_ROOT,
+    expand_with_label,
+    vec,
+)
+from vault.suite import NONCE_SIZE, Recipient, aead_open, aead_seal
+
+SALT_SIZE: Final = 16  # bytes
+
+
+class KdfParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Argon2id (RFC 9106): passes, KiB of memory, lanes."""
+
+    passes: int = 3
+    memory_kib: int = 64 * 1024
+    lanes: int = 4
+
+
+FLOOR: Final = KdfParams()
+CEILING: Final = KdfParams(passes=16, memory_kib=1024 * 1024, lanes=16)
+
+
+class Unlocking(msgspec.Struct, frozen=True):
+    """What a passphrase or a recovery phrase gives: one key to show, one to keep."""
+
+    login_key: bytes
+    wrapping_key: bytes
+
+
+class WrappedRoot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The root as a node keeps it, twice: under the passphrase and under the recovery phrase."""
+
+    salt: bytes
+    params: KdfParams
+    by_passphrase: bytes
+    by_recovery: bytes
+
+
+def normalise(passphrase: str) -> bytes:
+    """NFKC, UTF-8, without the one newline that a file or a pipe may end in.
+
+    Raises:
+        FormatError: nothing is left, or it is longer than 1024 bytes.
+    """
+    text = passphrase.removesuffix("\n").removesuffix("\r")
+    data = unicodedata.normalize("NFKC", text).encode()
+    if not data or len(data) > 1024:
+        raise FormatError("a passphrase has between 1 and 1024 bytes")
+    return data
+
+
+def stretch(passphrase: bytes, salt: bytes, params: KdfParams = FLOOR) -> Unlocking:
+    """Argon2id over a normalised passphrase; about a fifth of a second and 64 MiB.
+
+    Raises:
+        KeyPolicyError: a server asks for less than the floor, or for more than this client bears.
+    """
+    for name in ("passes", "memory_kib", "lanes"):
+        if not getattr(FLOOR, name) <= getattr(params, name) <= getattr(CEILING, name):
+            raise KeyPolicyError("the server's key-derivation parameters are out of bounds")
+    if len(salt) != SALT_SIZE:
+        raise KeyPolicyError("the server's salt has another size")
+    kdf = Argon2id(
+        salt=salt, length=KEY_SIZE, iterations=params.passes, lanes=params.lanes, memory_cost=params.memory_kib
+    )
+    return _unlocking(kdf.derive(passphrase))
+
+
+def from_recovery(entropy: bytes) -> Unlocking:
+    """The same pair from the 32 bytes behind a 24-word phrase (BIP 39), which need no stretching."""
+    if len(entropy) != KEY_SIZE:
+        raise FormatError("a recovery phrase stands for 32 bytes")
+    return _unlocking(hashlib.sha256(vec(b"hypertouch 1 recovery", entropy)).digest())
+
+
+def wrap_root(unlocking: Unlocking, vault: VaultId, root: bytes, nonce: bytes) -> bytes:
+    """Seal the root under the wrapping key: 60 bytes."""
+    return aead_seal(unlocking.wrapping_key, nonce, root, vault)
+
+
+def unwrap_root(unlocking: Unlocking, vault: VaultId, wrapped: bytes) -> bytes:
+    """The root; raises SealError when the passphrase or phrase is another."""
+    return aead_open(unlocking.wrapping_key, wrapped, vault)
+
+
+def login_verifier(vault: VaultId, login_key: bytes) -> bytes:
+    """What the node keeps to check a login key, which has 256 bits: one hash is enough."""
+    return hashlib.sha256(vec(b"hypertouch 1 login verifier", vault, login_key)).digest()
+
+
+class Owner:
+    """The person's keys, all of them derived from the 32-byte root."""
+
+    __slots__ = ("_root", "hpke", "key_id", "signing", "verify_key")
+
+    def __init__(self, root: bytes) -> None:
+        if len(root) != KEY_SIZE:
+            raise FormatError("a root has 32 bytes")
+        self._root = root
+        self.hpke = Recipient(expand_with_label(root, OWNER_HPKE))
+        self.signing = Ed25519PrivateKey.from_private_bytes(expand_with_label(root, OWNER_SIGNING))
+        self.verify_key: bytes = self.signing.public_key().public_bytes_raw()
+        self.key_id = owner_key_id(self.hpke.public, self.verify_key)
+
+    def seal_state(self, plaintext: bytes, nonce: bytes) -> bytes:
+        """Seal what the client keeps on its own disk."""
+        return aead_seal(expand_with_label(self._root, CLIENT_STATE), nonce, plaintext, b"")
+
+    def open_state(self, sealed: bytes) -> bytes:
+        """Inverse of ``seal_state``; raises SealError."""
+        return aead_open(expand_with_label(self._root, CLIENT_STATE), sealed, b"")
+
+
+def owner_key_id(hpke_public: bytes, verify_key: bytes) -> bytes:
+    """SHA-256 over both public keys: what a client pins and what every box is bound to."""
+    return hashlib.sha256(vec(OWNER_KEY_ID, hpke_public, verify_key)).digest()
+
+
+def _unlocking(stretched: bytes) -> Unlocking:
+    return Unlocking(expand_with_label(stretched, LOGIN), expand_with_label(stretched, WRAP_ROOT))
+
+
+__all__ = [
+    "CEILING",
+    "FLOOR",
+    "NONCE_SIZE",
+    "SALT_SIZE",
+    "KdfParams",
+    "Owner",
+    "Unlocking",
+    "WrappedRoot",
+    "from_recovery",
+    "login_verifier",
+    "normalise",
+    "owner_key_id",
+    "stretch",
+    "unwrap_root",
+    "wrap_root",
+]

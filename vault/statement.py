@@ -1,0 +1,91 @@
+"""Signed statements: the only way an owner's will reaches the writer.
+
+A statement is canonical MessagePack of a tagged struct, signed with Ed25519 over
+``"hypertouch 1 sign " || vec(tag, vault, body)``.  The writer seals only to grants whose statement it
+verified; what a host writes into a table beside it does not count.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from policies.grant import Terms
+from vault.errors import FormatError, SignatureError
+from vault.ids import VaultId
+from vault.labels import SIGN, vec
+
+
+class GrantStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="grant"):
+    """"These terms, to this key": what an approval signs.
+
+    ``key_hash`` is SHA-256 of the grant's public key; ``terms_hash`` is over exactly what the person
+    was shown (``policies/GRANTS.md``); ``generation`` is the vault's when it was made.
+    """
+
+    grant: str
+    key_hash: bytes
+    terms: Terms
+    terms_hash: bytes
+    generation: int
+
+
+class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="enrolment"):
+    """"This client may speak for me": signed with the owner's key after unlocking."""
+
+    client: str
+    verify_key: bytes
+    name: str
+
+
+class Replacement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="replacement"):
+    """"These segments stand for those": the one way to rewrite what was stored.
+
+    ``supersedes`` and ``segments`` are segment ids; ``digest`` is SHA-256 over the new segments'
+    headers, boxes and chunks in order.
+    """
+
+    supersedes: tuple[bytes, ...]
+    segments: tuple[bytes, ...]
+    digest: bytes
+
+
+Statement = GrantStatement | Enrolment | Replacement
+
+
+class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
+    """A statement's bytes and the signature over them."""
+
+    body: bytes
+    signature: bytes
+
+
+def sign(key: Ed25519PrivateKey, vault: VaultId, statement: Statement) -> Signed:
+    """Sign a statement for one vault."""
+    body = msgspec.msgpack.encode(statement, order="deterministic")
+    return Signed(body, key.sign(_message(vault, body)))
+
+
+def verify(verify_key: bytes, vault: VaultId, signed: Signed) -> Statement:
+    """The statement, if this key signed it for this vault.
+
+    Raises:
+        SignatureError: another key, another vault, or altered bytes.
+        FormatError: signed, but not a statement in canonical form.
+    """
+    try:
+        Ed25519PublicKey.from_public_bytes(verify_key).verify(signed.signature, _message(vault, signed.body))
+    except (InvalidSignature, ValueError):
+        raise SignatureError("a statement is not signed by this owner") from None
+    try:
+        statement = msgspec.msgpack.decode(signed.body, type=Statement)
+    except msgspec.MsgspecError:
+        raise FormatError("not a statement") from None
+    if msgspec.msgpack.encode(statement, order="deterministic") != signed.body:
+        raise FormatError("a statement is not in its canonical form")
+    return statement
+
+
+def _message(vault: VaultId, body: bytes) -> bytes:
+    return SIGN + vec(vault) + body

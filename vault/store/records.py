@@ -1,0 +1,107 @@
+"""Rows of the store as values; the wire carries them as they are."""
+
+from __future__ import annotations
+
+import msgspec
+
+from policies.grant import GrantState
+from vault.statement import Signed
+
+
+class DeviceRow(msgspec.Struct, frozen=True):
+    """A device as the host knows it; ``name`` is sealed to the owner; times are milliseconds."""
+
+    device: bytes
+    name: bytes
+    created: int
+    ended: int | None
+    last_seen: int | None
+    readings: int
+    quarantined: int
+    dropped: int
+
+
+class GrantRow(msgspec.Struct, frozen=True):
+    """A request or grant; ``brand_name`` and ``ask`` are the brand's words: escape before showing."""
+
+    grant: bytes
+    brand: bytes
+    brand_name: str
+    brand_site: str
+    state: GrantState
+    public: bytes
+    ask: bytes  # canonical JSON authorization_details
+    binding_message: str
+    asked: int
+    statement: Signed | None
+    picked_up: int | None
+
+
+class TouchpointRow(msgspec.Struct, frozen=True):
+    """The address a person handed to one brand."""
+
+    touchpoint: bytes
+    brand: bytes
+    created: int
+    ended: int | None
+
+
+class BrandRow(msgspec.Struct, frozen=True):
+    """A brand registered on this node."""
+
+    brand: bytes
+    name: str
+    site: str
+    created: int
+    ended: int | None
+
+
+class ClientRow(msgspec.Struct, frozen=True):
+    """An enrolled installation of the owner's client."""
+
+    client: bytes
+    name: str
+    enrolled: int
+    ended: int | None
+
+
+class LaneRow(msgspec.Struct, frozen=True, array_like=True):
+    """A numbered lane of a segment; ``name`` (series and part) is sealed under the segment's key."""
+
+    number: int
+    device: bytes
+    name: bytes
+
+
+class SegmentRow(msgspec.Struct, frozen=True, array_like=True):
+    """A segment's header (41 bytes), owner's box and lanes; ``open``: it was not closed and merged."""
+
+    header: bytes
+    owner_box: bytes
+    lanes: list[LaneRow]
+    open: bool
+
+
+class ChunkRow(msgspec.Struct, frozen=True, array_like=True):
+    """A sealed chunk and the clear part of its header."""
+
+    row: int
+    segment: bytes
+    number: int
+    resolution: str
+    first_seq: int
+    last_seq: int
+    count: int
+    body: bytes
+
+
+class VaultRow(msgspec.Struct, frozen=True):
+    """What is in clear about a vault."""
+
+    vault: bytes
+    hpke_public: bytes
+    verify_key: bytes
+    generation: int
+    ledger_number: int
+    ledger_hash: bytes
+    created: int
