@@ -1,0 +1,124 @@
+"""Passphrases: read by hidden prompt, from a file or from a command's output; never as a value in a command line.
+
+Command lines and environments are visible to other programs of the same person, so neither may carry one.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from cli.ask import require_terminal
+from cli.errors import CancelledError, UsageError
+
+MAX_SIZE = 4096  # bytes; what is longer is some other file
+WORDS = 6  # of 2048: 66 bits
+OPTIONS = "--passphrase-file PATH (- for standard input) or --passphrase-command CMD"
+
+
+class PassphraseSource(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the person said the passphrase comes from; neither given: ask at the terminal."""
+
+    file: str | None = None  # a path, or - for standard input
+    command: str | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether the command line names a source, so that nobody need be asked."""
+        return self.file is not None or self.command is not None
+
+
+def read(source: PassphraseSource, prompt: str = "Passphrase") -> str:
+    """The passphrase as it was given, less one trailing newline of a file.
+
+    Raises:
+        UsageError: both sources given, an unreadable or empty one, more than 4096 bytes, not UTF-8, or no terminal.
+        CancelledError: the person ended the prompt.
+    """
+    match source:
+        case PassphraseSource(file=None, command=None):
+            text = _prompt(prompt)
+        case PassphraseSource(file=str() as path, command=None):
+            text = _text(_from_file(path))
+        case PassphraseSource(file=None, command=str() as command):
+            text = _text(_from_command(command))
+        case _:
+            raise UsageError("the passphrase can come from one place only", f"give {OPTIONS}")
+    if not text:
+        raise UsageError("the passphrase is empty", f"give {OPTIONS}")
+    return text
+
+
+def read_new(source: PassphraseSource, prompt: str = "New passphrase") -> str:
+    """A passphrase that is being chosen: typed twice at the terminal, read once from elsewhere.
+
+    Raises:
+        UsageError: as ``read``, or the two differ.
+    """
+    first = read(source, prompt)
+    if not source.given and _prompt(f"{prompt} once more") != first:
+        raise UsageError("the two passphrases differ", "nothing was changed; try again")
+    return first
+
+
+def read_bytes(source: PassphraseSource, prompt: str = "Passphrase") -> bytes:
+    """The passphrase in the form that keys derive from (NFKC, UTF-8). Raises as ``read``."""
+    from vault.person import normalise
+
+    return normalise(read(source, prompt))
+
+
+def generate(choose: Callable[[Sequence[str]], str] = secrets.choice) -> str:
+    """Six words of the BIP-39 English list, 66 bits, separated by single spaces."""
+    from mnemonic import Mnemonic
+
+    words: list[str] = Mnemonic("english").wordlist
+    return " ".join(choose(words) for _ in range(WORDS))
+
+
+def _prompt(prompt: str) -> str:
+    import getpass
+
+    require_terminal(OPTIONS)
+    try:
+        return getpass.getpass(f"{prompt}: ", stream=sys.stderr)
+    except (EOFError, KeyboardInterrupt):
+        raise CancelledError("cancelled") from None
+
+
+def _from_file(path: str) -> bytes:
+    try:
+        if path == "-":
+            return sys.stdin.buffer.read(MAX_SIZE + 1)
+        with Path(path).open("rb") as file:
+            return file.read(MAX_SIZE + 1)
+    except OSError as error:
+        raise UsageError(f"the passphrase file cannot be read: {error.strerror}", "check its path") from None
+
+
+def _from_command(command: str) -> bytes:
+    """What the command prints. It runs without a shell; its own messages go to our stderr."""
+    try:
+        words = shlex.split(command)
+        done = subprocess.run(words, stdout=subprocess.PIPE, check=False)
+    except (OSError, ValueError, IndexError):
+        raise UsageError("the passphrase command cannot be run", "try it by itself first") from None
+    if done.returncode != 0:
+        raise UsageError(f"the passphrase command failed with status {done.returncode}", "try it by itself first")
+    return done.stdout
+
+
+def _text(data: bytes) -> str:
+    if len(data) > MAX_SIZE:
+        raise UsageError(f"the passphrase is longer than {MAX_SIZE} bytes", "is it the right file?")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise UsageError("the passphrase is not UTF-8 text", "is it the right file?") from None
+    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
