@@ -1,4 +1,4 @@
-"""Questions to the person. Without a terminal there is nobody to ask, so a question is an error, never a wait."""
+"""Questions to the person. Without a terminal nobody can answer, so a question is an error, never a wait."""
 
 from __future__ import annotations
 

@@ -31,19 +31,19 @@ COMMANDS: dict[str, Entry] = {
     "init": Entry("cli.vault:init", "Make your vault", START),
     "login": Entry("cli.vault:login", "Use a vault you already have from this computer", START),
     "status": Entry("cli.status:status", "Show how your vault is doing and what needs you", START),
-    "doctor": Entry("cli.status:doctor", "Check this computer, the server and your vault, and say what to mend", START),
+    "doctor": Entry("cli.status:doctor", "Check this computer, the server and your vault", START),
     "device": Entry("cli.device:device", "Connect the devices and apps that publish into your vault", DATA),
     "data": Entry("cli.data:data", "See, follow and export your readings", DATA),
     "request": Entry("cli.request:request", "See what brands ask for; approve, narrow or deny it", BRANDS),
     "inbox": Entry("cli.request:request list", "List what waits for your answer", BRANDS),
     "grant": Entry("cli.grant:grant", "See and end what brands may read", BRANDS),
-    "touchpoint": Entry("cli.touchpoint:touchpoint", "Make and end the addresses at which a brand may ask you", BRANDS),
+    "touchpoint": Entry("cli.touchpoint:touchpoint", "Make and end addresses where brands may ask", BRANDS),
     "ledger": Entry("cli.ledger:ledger", "See and verify who asked, who read and what was refused", BRANDS),
     "unlock": Entry("cli.vault:unlock", "Open your vault on this computer for a while", KEYS),
     "lock": Entry("cli.vault:lock", "Forget your vault's keys on this computer", KEYS),
     "passphrase": Entry("cli.vault:passphrase", "Change your passphrase", KEYS),
     "recovery": Entry("cli.recovery:recovery", "Test your recovery phrase, or use it to get back in", KEYS),
-    "backup": Entry("cli.backup:backup", "Copy your vault, encrypted as it is, and restore such a copy", KEYS),
+    "backup": Entry("cli.backup:backup", "Copy your vault, sealed as it is, and restore such a copy", KEYS),
     "invite": Entry("cli.invite:invite", "Let another person make a vault on this server", HOST),
     "brand": Entry("cli.brand:brand", "Register the brands that may ask on this server", HOST),
 }
@@ -78,7 +78,7 @@ class LazyGroup(rich_click.RichGroup):
 
 def _stand_ins() -> dict[str, click.Command]:
     return {
-        name: rich_click.RichCommand(name, help=entry.short, panel=entry.panel)
+        name: rich_click.RichCommand(name=name, help=entry.short, panel=entry.panel)
         for name, entry in COMMANDS.items()
     }
 

@@ -13,7 +13,7 @@ CliError (1)
 ├── UnreachableError (69)     nobody answers at the server's address
 └── CancelledError (130)      the person said no, or pressed Ctrl-C
 
-``cli.main`` alone turns these into a line on stderr. Neither text may hold a passphrase, token, key or payload.
+``cli.main`` alone turns these into a line on stderr. No text may hold a passphrase, token, key or payload.
 """
 
 from __future__ import annotations

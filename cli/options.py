@@ -1,6 +1,6 @@
 """Options that many commands share, as decorators: ``--json``, ``--yes``, ``--home``, ``--passphrase-file``.
 
-Each decorator names the argument that the command then takes: ``as_json: bool``, ``yes: bool``, ``home: Path``,
+A command so decorated takes ``as_json: bool``, ``yes: bool``, ``home: Path``,
 ``passphrase: PassphraseSource``.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from cli import state
+from cli.home import locate
 from cli.passphrase import PassphraseSource
 
 Function = Callable[..., Any]
@@ -35,16 +35,16 @@ def home(function: Function) -> Function:
 
 def _home(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path:
     del ctx, param  # click's signature
-    return state.home(value)
+    return locate(value)
 
 
 def passphrase(function: Function) -> Function:
-    """Give the command ``passphrase: PassphraseSource``. There is no option that takes the passphrase itself."""
+    """Give the command ``passphrase: PassphraseSource``; no option takes the passphrase itself."""
 
     @click.option(
         "--passphrase-file", metavar="PATH", help="Read the passphrase from this file; - is standard input."
     )
-    @click.option("--passphrase-command", metavar="CMD", help="Read the passphrase from what this command prints.")
+    @click.option("--passphrase-command", metavar="CMD", help="Read the passphrase from what CMD prints.")
     @functools.wraps(function)
     def with_source(
         *args: Any, passphrase_file: str | None, passphrase_command: str | None, **options: Any

@@ -1,4 +1,4 @@
-"""Passphrases: read by hidden prompt, from a file or from a command's output; never as a value in a command line.
+"""Passphrases: read by hidden prompt, from a file or from a command's output; never given as a value.
 
 Command lines and environments are visible to other programs of the same person, so neither may carry one.
 """
@@ -38,7 +38,8 @@ def read(source: PassphraseSource, prompt: str = "Passphrase") -> str:
     """The passphrase as it was given, less one trailing newline of a file.
 
     Raises:
-        UsageError: both sources given, an unreadable or empty one, more than 4096 bytes, not UTF-8, or no terminal.
+        UsageError: both sources given, or one that is unreadable, empty, over 4096 bytes or not UTF-8; or no
+            terminal.
         CancelledError: the person ended the prompt.
     """
     match source:
@@ -69,9 +70,18 @@ def read_new(source: PassphraseSource, prompt: str = "New passphrase") -> str:
 
 def read_bytes(source: PassphraseSource, prompt: str = "Passphrase") -> bytes:
     """The passphrase in the form that keys derive from (NFKC, UTF-8). Raises as ``read``."""
+    return normalised(read(source, prompt))
+
+
+def normalised(passphrase: str) -> bytes:
+    """NFKC, UTF-8; raises ``UsageError`` where it is longer than the vault accepts."""
+    from vault.errors import FormatError
     from vault.person import normalise
 
-    return normalise(read(source, prompt))
+    try:
+        return normalise(passphrase)
+    except FormatError as error:
+        raise UsageError(str(error), f"give {OPTIONS}") from None
 
 
 def generate(choose: Callable[[Sequence[str]], str] = secrets.choice) -> str:
@@ -110,7 +120,7 @@ def _from_command(command: str) -> bytes:
     except (OSError, ValueError, IndexError):
         raise UsageError("the passphrase command cannot be run", "try it by itself first") from None
     if done.returncode != 0:
-        raise UsageError(f"the passphrase command failed with status {done.returncode}", "try it by itself first")
+        raise UsageError(f"the passphrase command ended with status {done.returncode}", "try it by itself")
     return done.stdout
 
 

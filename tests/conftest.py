@@ -1,0 +1,42 @@
+"""What every test gets: a fixed umask, no colours, no state of the person who runs the tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("dev", deadline=None, max_examples=50)
+settings.register_profile(
+    "ci", deadline=None, max_examples=200, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", deadline=None, max_examples=5000)
+settings.load_profile(os.environ.get("HYPERTOUCH_HYPOTHESIS", "ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.fixture(autouse=True)
+def _own_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep tests off the home and the settings of whoever runs them."""
+    for name in ("HYPERTOUCH_DATA", "HYPERTOUCH_DEBUG", "XDG_RUNTIME_DIR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HYPERTOUCH_HOME", str(tmp_path_factory.getbasetemp() / "no-home"))
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    """A umask that takes nothing away: whatever mode a file has then, our code chose."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A client's home that is set but does not exist yet."""
+    path = tmp_path / "home"
+    monkeypatch.setenv("HYPERTOUCH_HOME", str(path))
+    return path
