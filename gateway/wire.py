@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from vault.grantkey import Slot
+from vault.ids import plain
 from vault.labels import SIGN, vec
 from vault.ledger import Entry, Head, SealedEntry
 from vault.person import KdfParams, WrappedRoot
@@ -32,6 +33,14 @@ from vault.store.records import (
 
 MAX_BODY: Final = 32 << 20  # bytes of one owner's call; a year's history is about 200 kB
 NONCE_WINDOW_MS: Final = 60_000  # how far an envelope's clock may be off
+
+
+_ENCODER = msgspec.msgpack.Encoder(enc_hook=plain)
+
+
+def encode(message: object) -> bytes:
+    """MessagePack of anything in this module; identifiers travel as their 16 bytes."""
+    return _ENCODER.encode(message)
 
 
 class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):

@@ -272,7 +272,10 @@ class _Reader:
         if tag == _PLACE:
             lats, lons, indices = self.numbers(count), self.numbers(count), self.integers()
             accuracies = dict(zip(indices, self.numbers(len(indices)), strict=True))
-            return [Place(lat, lon, accuracies.get(i)) for i, (lat, lon) in enumerate(zip(lats, lons, strict=True))]
+            return [
+                Place(lat, lon, accuracies.get(i))
+                for i, (lat, lon) in enumerate(zip(lats, lons, strict=True))
+            ]
         raise FormatError("a column of an unknown type")
 
     def _fill(self, column: array[int] | array[float], count: int | None) -> None:

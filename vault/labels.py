@@ -25,6 +25,7 @@ LEDGER: Final = "ledger"
 OWNER_HPKE: Final = "owner hpke"
 OWNER_SIGNING: Final = "owner signing"
 CLIENT_STATE: Final = "client state"
+NAMES: Final = "names"
 # stretched passphrase or recovery entropy -> ...
 LOGIN: Final = "login"
 WRAP_ROOT: Final = "wrap root"

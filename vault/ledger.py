@@ -77,7 +77,9 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     hash: bytes = GENESIS
 
 
-def seal_entry(segment_key: bytes, header: SegmentHeader, number: int, entry: Entry, nonce: bytes) -> SealedEntry:
+def seal_entry(
+    segment_key: bytes, header: SegmentHeader, number: int, entry: Entry, nonce: bytes
+) -> SealedEntry:
     """Seal one entry under its ledger segment's key."""
     sealed = aead_seal(
         expand_with_label(segment_key, LEDGER), nonce, msgspec.msgpack.encode(entry), _aad(header, number)
@@ -103,7 +105,12 @@ def extend(vault: VaultId, head: Head, entry: SealedEntry) -> Head:
     if entry.number != head.number + 1:
         raise SignatureError("the ledger has a gap")
     linked = vec(
-        LEDGER_CHAIN, vault, head.hash, struct.pack(">Q", entry.number), SegmentId(entry.segment), entry.sealed
+        LEDGER_CHAIN,
+        vault,
+        head.hash,
+        struct.pack(">Q", entry.number),
+        SegmentId(entry.segment),
+        entry.sealed,
     )
     return Head(entry.number, hashlib.sha256(linked).digest())
 

@@ -20,6 +20,7 @@ from vault.labels import (
     CLIENT_STATE,
     KEY_SIZE,
     LOGIN,
+    NAMES,
     OWNER_HPKE,
     OWNER_KEY_ID,
     OWNER_SIGNING,
@@ -85,7 +86,11 @@ def stretch(passphrase: bytes, salt: bytes, params: KdfParams = FLOOR) -> Unlock
     if len(salt) != SALT_SIZE:
         raise KeyPolicyError("the server's salt has another size")
     kdf = Argon2id(
-        salt=salt, length=KEY_SIZE, iterations=params.passes, lanes=params.lanes, memory_cost=params.memory_kib
+        salt=salt,
+        length=KEY_SIZE,
+        iterations=params.passes,
+        lanes=params.lanes,
+        memory_cost=params.memory_kib,
     )
     return _unlocking(kdf.derive(passphrase))
 
@@ -125,6 +130,14 @@ class Owner:
         self.signing = Ed25519PrivateKey.from_private_bytes(expand_with_label(root, OWNER_SIGNING))
         self.verify_key: bytes = self.signing.public_key().public_bytes_raw()
         self.key_id = owner_key_id(self.hpke.public, self.verify_key)
+
+    def seal_name(self, of: bytes, name: str, nonce: bytes) -> bytes:
+        """Seal the name a person gave to the thing with this id, so that the host need not know it."""
+        return aead_seal(expand_with_label(self._root, NAMES), nonce, name.encode(), of)
+
+    def open_name(self, of: bytes, sealed: bytes) -> str:
+        """Inverse of ``seal_name``; raises SealError."""
+        return aead_open(expand_with_label(self._root, NAMES), sealed, of).decode()
 
     def seal_state(self, plaintext: bytes, nonce: bytes) -> bytes:
         """Seal what the client keeps on its own disk."""

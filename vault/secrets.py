@@ -13,8 +13,7 @@ from vault.errors import FormatError
 from vault.ids import ID_SIZE, GrantId
 from vault.labels import KEY_SIZE
 
-TOKEN_PREFIX = "htg_"  # an access token
-PICKUP_PREFIX = "htr_"  # an auth_req_id
+TOKEN_PREFIX, PICKUP_PREFIX = "htg_", "htr_"  # an access token; an auth_req_id
 
 
 def write_secret(prefix: str, grant: GrantId, secret: bytes) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from vault.errors import FormatError
-from vault.ids import DeviceId, GrantId, SegmentId, VaultId
+from vault.ids import DeviceId, GrantId, SegmentId, VaultId, plain
 from vault.labels import (
     DIRECTORY,
     GRANT_BOX,
@@ -29,7 +29,9 @@ from vault.suite import SUITE, Recipient, aead_open, aead_seal, seal
 SEGMENT_MAGIC: Final = b"HTS"
 CHANNEL_MAX: Final = 255  # bytes of UTF-8
 RAW: Final = "raw"
-QUARANTINE: Final = "_quarantine"  # the kind of payloads kept whole; no catalogue has it, so none can be granted
+QUARANTINE: Final = (
+    "_quarantine"  # the kind of payloads kept whole; no catalogue has it, so none can be granted
+)
 _HEADER = struct.Struct(">3sBB16s16si")
 
 
@@ -132,7 +134,7 @@ def seal_grant_box(
     """
     segments = b"".join(sorted({key.segment for key in keys}))
     info = _grant_info(owner_key_id, vault, grant, public, segments)
-    return segments, seal(public, msgspec.msgpack.encode(keys), info)
+    return segments, seal(public, msgspec.msgpack.encode(keys, enc_hook=plain), info)
 
 
 def open_grant_box(

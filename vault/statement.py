@@ -18,7 +18,7 @@ from vault.labels import SIGN, vec
 
 
 class GrantStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="grant"):
-    """"These terms, to this key": what an approval signs.
+    """ "These terms, to this key": what an approval signs.
 
     ``key_hash`` is SHA-256 of the grant's public key; ``terms_hash`` is over exactly what the person
     was shown (``policies/GRANTS.md``); ``generation`` is the vault's when it was made.
@@ -32,7 +32,7 @@ class GrantStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
 
 
 class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="enrolment"):
-    """"This client may speak for me": signed with the owner's key after unlocking."""
+    """ "This client may speak for me": signed with the owner's key after unlocking."""
 
     client: str
     verify_key: bytes
@@ -40,7 +40,7 @@ class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="en
 
 
 class Replacement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="replacement"):
-    """"These segments stand for those": the one way to rewrite what was stored.
+    """ "These segments stand for those": the one way to rewrite what was stored.
 
     ``supersedes`` and ``segments`` are segment ids; ``digest`` is SHA-256 over the new segments'
     headers, boxes and chunks in order.
@@ -52,6 +52,9 @@ class Replacement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
 
 
 Statement = GrantStatement | Enrolment | Replacement
+
+
+_STATEMENT: msgspec.msgpack.Decoder[Statement] = msgspec.msgpack.Decoder(Statement)
 
 
 class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
@@ -79,7 +82,7 @@ def verify(verify_key: bytes, vault: VaultId, signed: Signed) -> Statement:
     except (InvalidSignature, ValueError):
         raise SignatureError("a statement is not signed by this owner") from None
     try:
-        statement = msgspec.msgpack.decode(signed.body, type=Statement)
+        statement: Statement = _STATEMENT.decode(signed.body)
     except msgspec.MsgspecError:
         raise FormatError("not a statement") from None
     if msgspec.msgpack.encode(statement, order="deterministic") != signed.body:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from policies.grant import GrantState
@@ -105,3 +107,11 @@ class VaultRow(msgspec.Struct, frozen=True):
     ledger_number: int
     ledger_hash: bytes
     created: int
+
+
+class No(msgspec.Struct, frozen=True):
+    """A change that is not made, and why; ``hint`` is what to do next."""
+
+    code: Literal["not_authorised", "not_found", "conflict", "refused", "invalid", "frozen"]
+    what: str
+    hint: str = ""

@@ -1,0 +1,146 @@
+"""The intake journal: one INSERT of one blob makes everything of a commit durable, for all vaults.
+
+A blob carries, for each vault, the chunks *and* every segment header, box, lane name, ledger entry and
+redelivery digest they first need: nothing is acknowledged before its owner's box is on disk.  Rows are
+later moved into the persons' files and dropped; what a crash leaves is moved at the next start, once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import msgspec
+
+from vault.ids import Entropy, plain
+from vault.ledger import Head, SealedEntry
+from vault.store.errors import Unavailable
+from vault.store.files import Files, migrate
+
+
+class SegmentDelta(msgspec.Struct, array_like=True):
+    """A segment that was opened."""
+
+    id: bytes
+    day: int
+    header: bytes
+    owner_box: bytes
+    ledger: bool
+
+
+class LaneDelta(msgspec.Struct, array_like=True):
+    """A lane that was opened."""
+
+    segment: bytes
+    number: int
+    device: bytes
+    name: bytes
+
+
+class ChunkDelta(msgspec.Struct, array_like=True):
+    """A chunk that was sealed."""
+
+    segment: bytes
+    number: int
+    resolution: str
+    first_seq: int
+    last_seq: int
+    count: int
+    body: bytes
+
+
+class DeviceDelta(msgspec.Struct, array_like=True):
+    """What a commit adds to a device's counts."""
+
+    id: bytes
+    last_seen: int
+    readings: int = 0
+    quarantined: int = 0
+    dropped: int = 0
+
+
+class Delta(msgspec.Struct, array_like=True):
+    """What one commit adds to one vault's file."""
+
+    vault: bytes
+    segments: list[SegmentDelta] = msgspec.field(default_factory=list)
+    lanes: list[LaneDelta] = msgspec.field(default_factory=list)
+    boxes: list[tuple[bytes, bytes, bytes]] = msgspec.field(default_factory=list)  # grant, segments, box
+    chunks: list[ChunkDelta] = msgspec.field(default_factory=list)
+    ledger: list[SealedEntry] = msgspec.field(default_factory=list)
+    recent: list[tuple[bytes, bytes, int, bytes]] = msgspec.field(
+        default_factory=list
+    )  # device, client, n, digests
+    devices: list[DeviceDelta] = msgspec.field(default_factory=list)
+    next_seq: int = 0
+    head: Head | None = None
+
+
+_ENCODER = msgspec.msgpack.Encoder(enc_hook=plain)
+_DECODER = msgspec.msgpack.Decoder(list[Delta])
+
+
+class Intake:
+    """The journal file."""
+
+    def __init__(self, files: Files, path: Path, entropy: Entropy) -> None:
+        self._files, self._path = files, path
+        self._connection = self._open()
+        row = self._connection.execute("SELECT id FROM journal").fetchone()
+        if row is None:
+            self._connection.execute("INSERT INTO journal VALUES (?)", (entropy(16),))
+            row = self._connection.execute("SELECT id FROM journal").fetchone()
+        self.id: bytes = row[0]
+        self.last = self._highest()
+
+    def append(self, deltas: list[Delta]) -> int:
+        """Make a commit durable and return its row number.
+
+        Raises:
+            Unavailable: the disk did not take it. The journal is opened again and cut back to the last
+                row that is known to be durable, because after a failed fsync nothing is known of the rest.
+        """
+        blob = _ENCODER.encode(deltas)
+        try:
+            self._connection.execute("INSERT INTO intake (deltas) VALUES (?)", (blob,))
+            self.last = self._highest()
+        except (sqlite3.Error, OSError) as error:
+            self._reopen()
+            raise Unavailable("the intake journal could not be written") from error
+        return self.last
+
+    def pending(self) -> list[tuple[int, list[Delta]]]:
+        """What a former process left, in order."""
+        rows = self._connection.execute("SELECT id, deltas FROM intake ORDER BY id")
+        return [(number, _DECODER.decode(blob)) for number, blob in rows]
+
+    def drop(self, upto: int) -> None:
+        """Forget rows that were moved; raises Unavailable."""
+        try:
+            self._connection.execute("DELETE FROM intake WHERE id <= ?", (upto,))
+        except sqlite3.Error as error:
+            self._reopen()
+            raise Unavailable("the intake journal could not be emptied") from error
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        connection = self._files.connect(self._path)
+        migrate(connection, "intake")
+        connection.execute("PRAGMA wal_autocheckpoint=4096")
+        return connection
+
+    def _highest(self) -> int:
+        """The counter, not max(id): numbers of dropped rows are never given again."""
+        row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'intake'").fetchone()
+        return int(row[0]) if row else 0
+
+    def _reopen(self) -> None:
+        try:
+            self._connection.close()
+            self._connection = self._open()
+            self._connection.execute("DELETE FROM intake WHERE id > ?", (self.last,))
+        except (sqlite3.Error, OSError) as error:
+            raise Unavailable("the intake journal cannot be opened") from error

@@ -1,0 +1,275 @@
+"""A person's vault, clients, devices and touchpoints: what the owner changes apart from grants.
+
+Each function is one transaction with its ledger entry; "no" comes back as a value.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import sqlite3
+
+import msgspec
+
+from vault.errors import VaultError
+from vault.ids import BrandId, ClientId, DeviceId, TouchpointId, VaultId
+from vault.ledger import GENESIS, Entry
+from vault.person import WrappedRoot
+from vault.statement import Enrolment, Signed, verify
+from vault.store.person import PersonFile
+from vault.store.records import No
+from vault.store.writer import Writer
+from vault.suite import PUBLIC_SIZE
+
+
+class NewVault(msgspec.Struct, frozen=True):
+    """What a client draws for a new vault; the enrolment is signed with ``verify_key``."""
+
+    vault: VaultId
+    hpke_public: bytes
+    verify_key: bytes
+    wrapped: WrappedRoot
+    login_verifier: bytes
+    recovery_verifier: bytes
+    enrolment: Signed
+
+
+def create_vault(writer: Writer, new: NewVault) -> No | None:
+    """Make a person's file, beside the others, and put it in place when it is whole."""
+    path = writer.data.vault_db(new.vault)
+    if path.exists():
+        return No("conflict", "there is a vault with this id already")
+    enrolment = _enrolment(new.verify_key, new.vault, new.enrolment)
+    if isinstance(enrolment, No):
+        return enrolment
+    if len(new.hpke_public) != PUBLIC_SIZE:
+        return No("invalid", "the owner's public key has another size")
+    now = writer.clock()
+    made = path.with_suffix(".new")
+    made.unlink(missing_ok=True)
+    from vault.store.files import migrate
+
+    connection = writer.files.connect(made)
+    migrate(connection, "person")
+    connection.execute(
+        "INSERT INTO vault VALUES (?, ?, ?, ?, ?, ?, 1, ?, 0, 1, 0, ?, ?)",
+        (
+            new.vault,
+            new.hpke_public,
+            new.verify_key,
+            msgspec.msgpack.encode(new.wrapped),
+            new.login_verifier,
+            new.recovery_verifier,
+            writer.intake.id,
+            GENESIS,
+            now,
+        ),
+    )
+    connection.close()
+    writer.live.set_generation(new.vault, 1)
+    made.rename(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    os.fsync(directory)
+    os.close(directory)
+    writer.transact(new.vault, Entry(now, "created"))
+    return enrol(writer, new.vault, new.enrolment)
+
+
+def enrol(writer: Writer, vault: VaultId, signed: Signed) -> No | None:
+    """Let a client speak for the owner, whose signature it brings."""
+    file = _file(writer, vault)
+    if file is None:
+        return No("not_authorised", "this vault does not know this owner")
+    enrolment = _enrolment(file.vault.verify_key, vault, signed)
+    if isinstance(enrolment, No):
+        return enrolment
+    client, now = ClientId.parse(enrolment.client), writer.clock()
+    if file.connection.execute("SELECT 1 FROM client WHERE id = ?", (client,)).fetchone():
+        return No("conflict", "this client was enrolled before")
+    row = (client, enrolment.verify_key, enrolment.name, msgspec.msgpack.encode(signed), now)
+    writer.transact(
+        vault,
+        Entry(now, "enrolled", note=enrolment.name),
+        lambda c: c.execute("INSERT INTO client VALUES (?, ?, ?, ?, ?, NULL)", row),
+    )
+    return None
+
+
+def end_client(writer: Writer, vault: VaultId, client: bytes) -> No | None:
+    """A lost laptop may not speak any more."""
+    now = writer.clock()
+    return _change(
+        writer,
+        vault,
+        Entry(now, "enrolled", note="ended"),
+        ("UPDATE client SET ended = ? WHERE id = ? AND ended IS NULL", (now, client)),
+        "there is no such client",
+    )
+
+
+def client_key(writer: Writer, vault: VaultId, client: bytes) -> bytes | None:
+    """The key that a client's envelopes are verified with; None: unknown or ended."""
+    file = _file(writer, vault)
+    row = (
+        file
+        and file.connection.execute(
+            "SELECT verify_key FROM client WHERE id = ? AND ended IS NULL", (client,)
+        ).fetchone()
+    )
+    return row[0] if row else None
+
+
+def check_login(
+    writer: Writer, vault: VaultId, verifier: bytes, by: str
+) -> tuple[WrappedRoot, bytes, bytes] | None:
+    """(wrapped root, HPKE key, verify key) for whoever shows the right login key."""
+    file = _file(writer, vault)
+    if file is None:
+        return None
+    by_passphrase, by_recovery, wrapped = file.connection.execute(
+        "SELECT login_verifier, recovery_verifier, wrapped FROM vault"
+    ).fetchone()
+    kept = by_recovery if by == "recovery" else by_passphrase
+    if not hmac.compare_digest(kept, verifier):
+        return None
+    return msgspec.msgpack.decode(wrapped, type=WrappedRoot), file.vault.hpke_public, file.vault.verify_key
+
+
+def wrapped_root(writer: Writer, vault: VaultId) -> WrappedRoot | None:
+    """The wrapped root, for its salt and parameters."""
+    file = _file(writer, vault)
+    row = file and file.connection.execute("SELECT wrapped FROM vault").fetchone()
+    return msgspec.msgpack.decode(row[0], type=WrappedRoot) if row else None
+
+
+def rewrap(
+    writer: Writer, vault: VaultId, wrapped: WrappedRoot, login_verifier: bytes, recovery_verifier: bytes
+) -> None:
+    """A new passphrase, or a new recovery phrase: old or new after a crash, never both."""
+    values = (msgspec.msgpack.encode(wrapped), login_verifier, recovery_verifier)
+    writer.transact(
+        vault,
+        Entry(writer.clock(), "rewrapped"),
+        lambda c: c.execute(
+            "UPDATE vault SET wrapped = ?, login_verifier = ?, recovery_verifier = ?", values
+        ),
+    )
+    writer.file(vault).checkpoint()
+
+
+def add_device(writer: Writer, vault: VaultId, device: DeviceId, name: bytes, verifier: bytes) -> No | None:
+    """A new credential; the name is sealed."""
+    if writer.registry.locate(device) is not None:
+        return No("conflict", "this id is taken")
+    now = writer.clock()
+    writer.registry.place(device, vault)
+    writer.transact(
+        vault,
+        Entry(now, "device", note="added"),
+        lambda c: c.execute(
+            "INSERT INTO device (id, name, verifier, created) VALUES (?, ?, ?, ?)",
+            (device, name, verifier, now),
+        ),
+    )
+    return None
+
+
+def rotate_device(writer: Writer, vault: VaultId, device: DeviceId, verifier: bytes) -> No | None:
+    """Another password; digests under the old one's key are of no use any more."""
+    return _change(
+        writer,
+        vault,
+        Entry(writer.clock(), "device", note="rotated"),
+        ("UPDATE device SET verifier = ? WHERE id = ? AND ended IS NULL", (verifier, device)),
+        "there is no such device",
+        ("DELETE FROM recent WHERE device = ?", (device,)),
+    )
+
+
+def remove_device(writer: Writer, vault: VaultId, device: DeviceId) -> No | None:
+    """The credential ends; what it sent stays."""
+    now = writer.clock()
+    return _change(
+        writer,
+        vault,
+        Entry(now, "device", note="removed"),
+        ("UPDATE device SET ended = ? WHERE id = ? AND ended IS NULL", (now, device)),
+        "there is no such device",
+        ("DELETE FROM recent WHERE device = ?", (device,)),
+    )
+
+
+def new_touchpoint(writer: Writer, vault: VaultId, touchpoint: TouchpointId, brand: BrandId) -> No | None:
+    """An address that lets one brand ask, nothing more."""
+    known = writer.registry.brand(brand)
+    if known is None or known.row.ended is not None:
+        return No("not_found", "there is no such brand on this node", "`hypertouch brand list` shows them")
+    if writer.registry.locate(touchpoint) is not None:
+        return No("conflict", "this id is taken")
+    now = writer.clock()
+    writer.registry.place(touchpoint, vault)
+    writer.transact(
+        vault,
+        Entry(now, "touchpoint", brand=brand.text, note="made"),
+        lambda c: c.execute("INSERT INTO touchpoint VALUES (?, ?, ?, NULL)", (touchpoint, brand, now)),
+    )
+    return None
+
+
+def revoke_touchpoint(writer: Writer, vault: VaultId, touchpoint: TouchpointId) -> No | None:
+    """Nobody can ask at this address any more; grants made through it stay."""
+    now = writer.clock()
+    return _change(
+        writer,
+        vault,
+        Entry(now, "touchpoint", note="revoked"),
+        ("UPDATE touchpoint SET ended = ? WHERE id = ? AND ended IS NULL", (now, touchpoint)),
+        "there is no such touchpoint",
+    )
+
+
+class _Nothing(Exception):
+    """Rolls a transaction back in which nothing changed."""
+
+
+def _change(
+    writer: Writer,
+    vault: VaultId,
+    entry: Entry,
+    statement: tuple[str, tuple[object, ...]],
+    otherwise: str,
+    *more: tuple[str, tuple[object, ...]],
+) -> No | None:
+    state = writer.state(vault)
+    head, ledger = state.head, state.ledger
+
+    def step(connection: sqlite3.Connection) -> None:
+        if connection.execute(*statement).rowcount != 1:
+            raise _Nothing
+        for other in more:
+            connection.execute(*other)
+
+    try:
+        writer.transact(vault, entry, step)
+    except _Nothing:
+        state.head, state.ledger = head, ledger
+        return No("not_found", otherwise)
+    return None
+
+
+def _enrolment(verify_key: bytes, vault: VaultId, signed: Signed) -> Enrolment | No:
+    try:
+        statement = verify(verify_key, vault, signed)
+        if isinstance(statement, Enrolment) and len(statement.verify_key) == 32:
+            ClientId.parse(statement.client)
+            return statement
+    except VaultError:
+        pass
+    return No("not_authorised", "the enrolment is not signed by this vault's owner")
+
+
+def _file(writer: Writer, vault: VaultId) -> PersonFile | None:
+    if not writer.data.vault_db(vault).exists():
+        return None
+    writer.state(vault)
+    return writer.file(vault)

@@ -1,0 +1,183 @@
+"""One person's file, as the writer has it open."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from policies.grant import Active, GrantState, Preparing
+from vault.device import DIGEST_SIZE
+from vault.ids import DeviceId, GrantId, VaultId
+from vault.ledger import Head
+from vault.person import owner_key_id
+from vault.statement import GrantStatement, Signed, verify
+from vault.store.errors import Unavailable
+from vault.store.files import Files, migrate
+from vault.store.intake import Delta
+from vault.store.lanes import LiveGrant
+from vault.store.records import VaultRow
+
+RECENT_MAX: Final = 16_384  # digests kept for one client id; no client has more in flight
+STATE: Final = msgspec.msgpack.Decoder(GrantState)
+_RECENT_SIZE: Final = 2 + DIGEST_SIZE
+
+
+class PersonFile:
+    """A connection to one person's file; only the writer's thread uses it."""
+
+    def __init__(self, files: Files, path: Path) -> None:
+        try:
+            self.connection = files.connect(path)
+            migrate(self.connection, "person")
+            self.connection.execute("PRAGMA foreign_keys=ON")
+            self.vault = self._vault()
+        except (sqlite3.Error, OSError) as error:
+            raise Unavailable("a vault's file cannot be opened") from error
+        self.id = VaultId(self.vault.vault)
+        self.key_id = owner_key_id(self.vault.hpke_public, self.vault.verify_key)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self.connection.close()
+
+    def transact(self, *steps: Callable[[sqlite3.Connection], object]) -> None:
+        """Run steps in one durable transaction; raises Unavailable, and then none of them happened."""
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                for step in steps:
+                    step(self.connection)
+                self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+        except (sqlite3.Error, OSError) as error:
+            raise Unavailable("a vault's file could not be written") from error
+
+    def checkpoint(self) -> bool:
+        """Empty the write-ahead log, and deleted bytes with it; False: a reader was in the way."""
+        try:
+            busy = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.Error:
+            return False
+        return not busy
+
+    def next_seq(self) -> int:
+        """The sequence number of the next reading."""
+        return int(self.connection.execute("SELECT next_seq FROM vault").fetchone()[0])
+
+    def moved(self) -> tuple[bytes, int]:
+        """Which intake journal was moved here last, and up to which row."""
+        journal, number = self.connection.execute("SELECT intake, moved FROM vault").fetchone()
+        return journal, number
+
+    def head(self) -> Head:
+        """The ledger's head."""
+        number, hashed = self.connection.execute("SELECT ledger_number, ledger_hash FROM vault").fetchone()
+        return Head(number, hashed)
+
+    def generation(self) -> int:
+        """Raised by every narrowing."""
+        return int(self.connection.execute("SELECT generation FROM vault").fetchone()[0])
+
+    def states(self) -> Iterator[tuple[GrantId, GrantState]]:
+        """Every request and grant."""
+        for grant, state in self.connection.execute("SELECT id, state FROM grant_"):
+            yield GrantId(grant), STATE.decode(state)
+
+    def state(self, grant: GrantId) -> GrantState | None:
+        """One request or grant; None: not in this vault."""
+        row = self.connection.execute("SELECT state FROM grant_ WHERE id = ?", (grant,)).fetchone()
+        return STATE.decode(row[0]) if row else None
+
+    def live_grants(self) -> Iterator[LiveGrant]:
+        """Whom new readings are sealed to: only grants whose statement the owner signed."""
+        rows = self.connection.execute(
+            "SELECT id, public, state, statement FROM grant_ WHERE statement NOT NULL"
+        )
+        for grant, public, state, signed in rows.fetchall():
+            if isinstance(STATE.decode(state), Preparing | Active):
+                statement = verify(
+                    self.vault.verify_key, self.id, msgspec.msgpack.decode(signed, type=Signed)
+                )
+                if isinstance(statement, GrantStatement) and statement.grant == GrantId(grant).text:
+                    yield LiveGrant.of(GrantId(grant), public, statement.terms)
+
+    def recent(self, device: DeviceId, client: bytes) -> dict[int, bytes]:
+        """Packet id -> digest of what this client id had acknowledged, latest only."""
+        rows = self.connection.execute(
+            "SELECT digests FROM recent WHERE device = ? AND client = ? ORDER BY id", (device, client)
+        )
+        return {number: digest for (blob,) in rows for number, digest in read_recent(blob)}
+
+    def _vault(self) -> VaultRow:
+        row = self.connection.execute(
+            "SELECT id, hpke_public, verify_key, generation, ledger_number, ledger_hash, created FROM vault"
+        ).fetchone()
+        return VaultRow(*row)
+
+
+def write_recent(packet_id: int, digest: bytes) -> bytes:
+    """One entry of ``recent.digests``."""
+    return packet_id.to_bytes(2, "big") + digest
+
+
+def read_recent(blob: bytes) -> Iterator[tuple[int, bytes]]:
+    """Inverse of joined ``write_recent``, oldest first."""
+    for at in range(0, len(blob), _RECENT_SIZE):
+        yield int.from_bytes(blob[at : at + 2], "big"), blob[at + 2 : at + _RECENT_SIZE]
+
+
+def apply(connection: sqlite3.Connection, delta: Delta) -> None:
+    """Add what a commit brought, inside a transaction."""
+    insert = connection.executemany
+    insert(
+        "INSERT INTO segment (id, day, header, owner_box, ledger, open) VALUES (?, ?, ?, ?, ?, 1)",
+        [(s.id, s.day, s.header, s.owner_box, int(s.ledger)) for s in delta.segments],
+    )
+    insert(
+        "INSERT INTO lane VALUES (?, ?, ?, ?)", [(x.segment, x.number, x.device, x.name) for x in delta.lanes]
+    )
+    insert("INSERT INTO grant_box (grant_, segments, box) VALUES (?, ?, ?)", delta.boxes)
+    insert(
+        "INSERT INTO chunk (segment, number, resolution, first_seq, last_seq, count, body)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(c.segment, c.number, c.resolution, c.first_seq, c.last_seq, c.count, c.body) for c in delta.chunks],
+    )
+    insert("INSERT INTO ledger VALUES (?, ?, ?)", [(e.number, e.segment, e.sealed) for e in delta.ledger])
+    insert("INSERT INTO recent (device, client, count, digests) VALUES (?, ?, ?, ?)", delta.recent)
+    insert(
+        "UPDATE device SET last_seen = max(coalesce(last_seen, 0), ?), readings = readings + ?,"
+        " quarantined = quarantined + ?, dropped = dropped + ? WHERE id = ?",
+        [(d.last_seen, d.readings, d.quarantined, d.dropped, d.id) for d in delta.devices],
+    )
+    if delta.next_seq:
+        connection.execute("UPDATE vault SET next_seq = ?", (delta.next_seq,))
+    if delta.head is not None:
+        connection.execute(
+            "UPDATE vault SET ledger_number = ?, ledger_hash = ?", (delta.head.number, delta.head.hash)
+        )
+    for device, client in {(device, client) for device, client, _, _ in delta.recent}:
+        _trim_recent(connection, device, client)
+
+
+def _trim_recent(connection: sqlite3.Connection, device: bytes, client: bytes) -> None:
+    kept = 0
+    rows = connection.execute(
+        "SELECT id, count FROM recent WHERE device = ? AND client = ? ORDER BY id DESC", (device, client)
+    ).fetchall()
+    for number, count in rows:
+        kept += count
+        if kept >= RECENT_MAX:
+            connection.execute(
+                "DELETE FROM recent WHERE device = ? AND client = ? AND id < ?", (device, client, number)
+            )
+            return
+
+
+__all__ = ["RECENT_MAX", "STATE", "PersonFile", "apply", "read_recent", "write_recent"]

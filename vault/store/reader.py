@@ -1,0 +1,289 @@
+"""Read-only views of a data directory: what a door works with.
+
+Every call is one short transaction on a connection that cannot write.  One thread uses a reader.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import msgspec
+
+from policies.grant import Active, Pending, Preparing
+from vault.grantkey import Slot
+from vault.ids import GrantId, VaultId
+from vault.ledger import SealedEntry
+from vault.statement import Signed
+from vault.store.files import Files
+from vault.store.live import ClockMark, LiveReader
+from vault.store.paths import DataDir
+from vault.store.person import STATE
+from vault.store.reading import segment_rows
+from vault.store.records import (
+    BrandRow,
+    ChunkRow,
+    ClientRow,
+    DeviceRow,
+    GrantRow,
+    SegmentRow,
+    TouchpointRow,
+    VaultRow,
+)
+from vault.store.registry import BrandSecret, find_brand, list_brands
+
+OPEN_FILES: Final = 64
+CHUNK_BYTES: Final = 8 << 20  # of chunk bodies in one answer
+_GRANT = "SELECT id, brand, state, public, ask, binding_message, asked, statement, picked_up FROM grant_"
+_CHUNK = "SELECT id, segment, number, resolution, first_seq, last_seq, count, body FROM chunk"
+_SIGNED = msgspec.msgpack.Decoder(Signed)
+
+
+class OverviewRow(msgspec.Struct, frozen=True):
+    """Counts of a vault; days are days since the epoch."""
+
+    devices: int
+    pending: int
+    active: int
+    readings: int
+    first_day: int | None
+    last_day: int | None
+
+
+class Reader:
+    """See the module."""
+
+    def __init__(self, data: DataDir, max_open: int = OPEN_FILES, files: Files | None = None) -> None:
+        self._data, self._max_open, self._files = data, max_open, files or Files()
+        self._node = self._files.connect_readonly(data.node_db)
+        self._live = LiveReader(data.live)
+        self._open: OrderedDict[VaultId, sqlite3.Connection] = OrderedDict()
+
+    def close(self) -> None:
+        """Give every file back."""
+        for connection in (self._node, *self._open.values()):
+            connection.close()
+        self._live.close()
+
+    # --- the node ---------------------------------------------------------------------------------
+
+    def locate(self, wanted: bytes) -> VaultId | None:
+        """The vault of a device, grant or touchpoint."""
+        row = self._node.execute("SELECT vault FROM located WHERE id = ?", (wanted,)).fetchone()
+        return VaultId(row[0]) if row else None
+
+    def brand(self, brand: bytes) -> BrandSecret | None:
+        """A brand and its secret's verifier; ended ones too."""
+        return find_brand(self._node, brand)
+
+    def brands(self) -> list[BrandRow]:
+        """Every brand of this node."""
+        return list_brands(self._node)
+
+    def clock(self) -> ClockMark:
+        """Whether grants are frozen, and the latest time the node believed."""
+        return self._live.clock()
+
+    def slot(self, vault: VaultId, grant: GrantId) -> Slot | None:
+        """A grant's secrets; None once it has ended."""
+        return self._live.slot(vault, grant)
+
+    # --- one vault --------------------------------------------------------------------------------
+
+    @contextmanager
+    def snapshot(self, vault: VaultId) -> Iterator[None]:
+        """One view of a vault over several calls; keep it to milliseconds, it holds the log back."""
+        connection = self._must(vault)
+        connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            connection.execute("COMMIT")
+
+    def vault(self, vault: VaultId) -> VaultRow | None:
+        """What is in clear about a vault; None: not here."""
+        connection = self._vault(vault)
+        row = (
+            connection
+            and connection.execute(
+                "SELECT id, hpke_public, verify_key, generation, ledger_number, ledger_hash, created FROM vault"
+            ).fetchone()
+        )
+        return VaultRow(*row) if row else None
+
+    def overview(self, vault: VaultId) -> OverviewRow:
+        """Counts for a first look."""
+        connection = self._must(vault)
+        states = [STATE.decode(state) for (state,) in connection.execute("SELECT state FROM grant_")]
+        devices, readings = connection.execute(
+            "SELECT count(*) FILTER (WHERE ended IS NULL), coalesce(sum(readings), 0) FROM device"
+        ).fetchone()
+        days = connection.execute("SELECT min(day), max(day) FROM segment WHERE ledger = 0").fetchone()
+        return OverviewRow(
+            devices,
+            sum(isinstance(state, Pending) for state in states),
+            sum(isinstance(state, Active | Preparing) for state in states),
+            readings,
+            *days,
+        )
+
+    def client_key(self, vault: VaultId, client: bytes) -> bytes | None:
+        """An enrolled client's Ed25519 key; None: unknown or ended."""
+        connection = self._vault(vault)
+        row = (
+            connection
+            and connection.execute(
+                "SELECT verify_key FROM client WHERE id = ? AND ended IS NULL", (client,)
+            ).fetchone()
+        )
+        return row[0] if row else None
+
+    def clients(self, vault: VaultId) -> list[ClientRow]:
+        """Who may speak for the owner."""
+        rows = self._must(vault).execute("SELECT id, name, enrolled, ended FROM client ORDER BY enrolled")
+        return [ClientRow(*row) for row in rows]
+
+    def devices(self, vault: VaultId) -> list[DeviceRow]:
+        """Every device, ended ones too."""
+        rows = self._must(vault).execute(
+            "SELECT id, name, created, ended, last_seen, readings, quarantined, dropped"
+            " FROM device ORDER BY created"
+        )
+        return [DeviceRow(*row) for row in rows]
+
+    def touchpoints(self, vault: VaultId) -> list[TouchpointRow]:
+        """Every touchpoint, ended ones too."""
+        rows = self._must(vault).execute("SELECT id, brand, created, ended FROM touchpoint ORDER BY created")
+        return [TouchpointRow(*row) for row in rows]
+
+    def grants(self, vault: VaultId) -> list[GrantRow]:
+        """Every request and grant, newest first."""
+        return [self._grant(row) for row in self._must(vault).execute(_GRANT + " ORDER BY asked DESC, id")]
+
+    def grant(self, vault: VaultId, grant: GrantId) -> GrantRow | None:
+        """One request or grant, as it is now."""
+        row = self._must(vault).execute(_GRANT + " WHERE id = ?", (grant,)).fetchone()
+        return self._grant(row) if row else None
+
+    def wrapped_seed(self, vault: VaultId, grant: GrantId) -> bytes | None:
+        """A grant's wrapped private key; None once it has ended."""
+        row = self._must(vault).execute("SELECT wrapped_seed FROM grant_ WHERE id = ?", (grant,)).fetchone()
+        return row[0] if row and row[0] else None
+
+    def boxes(self, vault: VaultId, grant: GrantId, after: int) -> list[tuple[int, bytes, bytes]]:
+        """(row, segments, box) of a grant's boxes after a row."""
+        return (
+            self._must(vault)
+            .execute(
+                "SELECT id, segments, box FROM grant_box WHERE grant_ = ? AND id > ? ORDER BY id",
+                (grant, after),
+            )
+            .fetchall()
+        )
+
+    def segments(self, vault: VaultId, first_day: int, last_day: int) -> list[SegmentRow]:
+        """Segments of readings, by day."""
+        return segment_rows(self._must(vault), first_day, last_day)
+
+    def segment_header(self, vault: VaultId, segment: bytes) -> bytes | None:
+        """A segment's header; None: not in this vault."""
+        row = self._must(vault).execute("SELECT header FROM segment WHERE id = ?", (segment,)).fetchone()
+        return row[0] if row else None
+
+    def chunks(
+        self,
+        vault: VaultId,
+        segments: Sequence[bytes],
+        after: int,
+        since_seq: int,
+        limit_bytes: int = CHUNK_BYTES,
+    ) -> list[ChunkRow]:
+        """Chunks of some segments after a row, as many as fit."""
+        found: list[ChunkRow] = []
+        for segment in segments:
+            rows = self._must(vault).execute(
+                _CHUNK + " WHERE segment = ? AND id > ? AND last_seq > ?", (segment, after, since_seq)
+            )
+            found.extend(ChunkRow(*row) for row in rows)
+        found.sort(key=lambda chunk: chunk.row)
+        sizes = itertools.accumulate(len(chunk.body) for chunk in found)
+        return [
+            chunk for chunk, size in zip(found, sizes, strict=True) if size - len(chunk.body) < limit_bytes
+        ]
+
+    def chunk_index(self, vault: VaultId, after: int) -> Iterator[tuple[int, int, bytes, int]]:
+        """(first_seq, row, segment, lane number) of every chunk that reaches beyond a sequence number."""
+        return iter(
+            self._must(vault)
+            .execute(
+                "SELECT first_seq, id, segment, number FROM chunk WHERE last_seq > ? ORDER BY first_seq",
+                (after,),
+            )
+            .fetchall()
+        )
+
+    def chunk(self, vault: VaultId, row: int) -> ChunkRow | None:
+        """One chunk; None: merged into another meanwhile."""
+        found = self._must(vault).execute(_CHUNK + " WHERE id = ?", (row,)).fetchone()
+        return ChunkRow(*found) if found else None
+
+    def ledger(self, vault: VaultId, after: int, limit: int) -> tuple[list[SealedEntry], list[SegmentRow]]:
+        """Entries after a number, and the segments they are sealed under."""
+        connection = self._must(vault)
+        entries = [
+            SealedEntry(*row)
+            for row in connection.execute(
+                "SELECT number, segment, sealed FROM ledger WHERE number > ? ORDER BY number LIMIT ?",
+                (after, limit),
+            )
+        ]
+        rows = (
+            connection.execute(
+                "SELECT header, owner_box, open FROM segment WHERE id = ?", (segment,)
+            ).fetchone()
+            for segment in dict.fromkeys(entry.segment for entry in entries)
+        )
+        return entries, [SegmentRow(header, box, [], bool(is_open)) for header, box, is_open in rows]
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _grant(
+        self, row: tuple[bytes, bytes, bytes, bytes, bytes, str, int, bytes | None, int | None]
+    ) -> GrantRow:
+        grant, brand, state, public, ask, message, asked, statement, picked_up = row
+        known = self.brand(brand)
+        return GrantRow(
+            grant=grant,
+            brand=brand,
+            brand_name=known.row.name if known else "",
+            brand_site=known.row.site if known else "",
+            state=STATE.decode(state),
+            public=public,
+            ask=ask,
+            binding_message=message,
+            asked=asked,
+            statement=_SIGNED.decode(statement) if statement else None,
+            picked_up=picked_up,
+        )
+
+    def _must(self, vault: VaultId) -> sqlite3.Connection:
+        connection = self._vault(vault)
+        if connection is None:
+            raise LookupError("no such vault")
+        return connection
+
+    def _vault(self, vault: VaultId) -> sqlite3.Connection | None:
+        connection = self._open.get(vault)
+        if connection is None:
+            path = self._data.vault_db(vault)
+            if not path.exists():
+                return None
+            connection = self._open[vault] = self._files.connect_readonly(path)
+            while len(self._open) > self._max_open:
+                self._open.popitem(last=False)[1].close()
+        self._open.move_to_end(vault)
+        return connection

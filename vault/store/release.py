@@ -1,0 +1,131 @@
+"""What a grant may read, page by page: only against a ``Permit``, and only with the grant's own keys."""
+
+from __future__ import annotations
+
+import heapq
+
+import msgspec
+
+from policies.decide import Permit
+from vault.chunk import ChunkHeader, open_chunk
+from vault.errors import SealError
+from vault.ids import DeviceId, GrantId, VaultId
+from vault.observation import Observation
+from vault.segment import Lane, LaneKey, SegmentHeader, open_grant_box
+from vault.store.reader import Reader
+from vault.suite import Recipient
+
+
+class Released(msgspec.Struct, frozen=True):
+    """One reading with its sequence number in the vault."""
+
+    seq: int
+    device: DeviceId
+    observation: Observation
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Readings in order of arrival; the next page goes on after ``last_seq``, even when this one is empty."""
+
+    readings: list[Released]
+    last_seq: int
+    more: bool
+    lanes: int
+
+
+class GrantKeys:
+    """The lane keys of one grant, opened from its boxes as they appear."""
+
+    def __init__(self, vault: VaultId, grant: GrantId, recipient: Recipient, owner_key_id: bytes) -> None:
+        self.vault, self.grant = vault, grant
+        self._recipient, self._key_id = recipient, owner_key_id
+        self._after = 0
+        self._keys: dict[tuple[bytes, int], tuple[Lane, bytes]] = {}
+        self._headers: dict[bytes, SegmentHeader] = {}
+
+    def refresh(self, reader: Reader) -> None:
+        """Open the boxes that are new; raises SealError when one is not this grant's."""
+        for row, segments, box in reader.boxes(self.vault, self.grant, self._after):
+            for key in open_grant_box(self._recipient, self._key_id, self.vault, self.grant, segments, box):
+                self._add(key)
+            self._after = row
+
+    def find(self, segment: bytes, number: int) -> tuple[Lane, bytes] | None:
+        """The lane with this number and its key, if this grant has it."""
+        return self._keys.get((segment, number))
+
+    def header(self, reader: Reader, segment: bytes) -> SegmentHeader:
+        """A segment's header, remembered."""
+        header = self._headers.get(segment)
+        if header is None:
+            encoded = reader.segment_header(self.vault, segment)
+            if encoded is None:
+                raise SealError("a segment is missing")
+            header = self._headers[segment] = SegmentHeader.decode(encoded)
+        return header
+
+    def _add(self, key: LaneKey) -> None:
+        self._keys[key.segment, key.number] = (Lane.decode(key.lane), key.key)
+
+
+def page(reader: Reader, permit: Permit, keys: GrantKeys, after: int, limit: int) -> Page:
+    """Up to ``limit`` readings that arrived after sequence number ``after``.
+
+    Chunks of different lanes overlap in sequence, so they are merged as they are opened.  What the permit
+    does not cover is left out, whatever the keys could open.
+    """
+    with reader.snapshot(keys.vault):  # a merge may replace chunks between one query and the next
+        return _page(reader, permit, keys, after, limit)
+
+
+def _page(reader: Reader, permit: Permit, keys: GrantKeys, after: int, limit: int) -> Page:
+    allowed: dict[Lane, bool] = {}
+    since, until = permit.data_from * 1000, permit.data_until * 1000
+    heap: list[tuple[int, int, Observation, DeviceId]] = []
+    found: list[Released] = []
+    lanes: set[tuple[bytes, int]] = set()
+    reached = after
+
+    def take(before: int | None) -> bool:
+        """Move what is in order from the heap to the page; True: the page is full."""
+        while heap and (before is None or heap[0][0] < before):
+            if len(found) == limit:
+                return True
+            seq, _, observation, device = heapq.heappop(heap)
+            found.append(Released(seq, device, observation))
+        return False
+
+    for first_seq, row, segment, number in reader.chunk_index(keys.vault, after):
+        known = keys.find(segment, number)
+        if known is None:
+            continue
+        lane, key = known
+        if take(first_seq):
+            return Page(found, found[-1].seq, True, len(lanes))
+        if lane not in allowed:
+            allowed[lane] = _covers(permit, lane)
+        chunk = reader.chunk(keys.vault, row) if allowed[lane] else None
+        if chunk is None:
+            continue
+        header = ChunkHeader(
+            keys.header(reader, segment), lane, chunk.first_seq, chunk.last_seq, chunk.count, chunk.resolution
+        )
+        readings = open_chunk(key, header, chunk.body)
+        lanes.add((segment, number))
+        for seq, observation in zip(readings.seqs, readings.observations, strict=True):
+            if seq > after and since <= observation.time < until:
+                heapq.heappush(heap, (seq, row, observation, lane.device))
+        reached = max(reached, chunk.last_seq)
+    full = take(None)
+    if full:
+        return Page(found, found[-1].seq, True, len(lanes))
+    return Page(found, max(reached, found[-1].seq if found else after), False, len(lanes))
+
+
+def _covers(permit: Permit, lane: Lane) -> bool:
+    return any(
+        selector.device == lane.device.text
+        and selector.kind == lane.kind
+        and (selector.channels is None or lane.channel in selector.channels)
+        for selector in permit.selectors
+    )
