@@ -58,18 +58,32 @@ def read_private(path: Path, limit: int) -> bytes | None:
         return None
     except OSError as error:  # ELOOP: a symbolic link
         raise CliError(f"{path} cannot be read: {error.strerror}", "it must be a file of yours") from None
-    with open(handle, "rb") as file:
-        found = os.fstat(file.fileno())
+    try:
+        found = os.fstat(handle)
         require_own(found, path)
         if not stat.S_ISREG(found.st_mode):
             raise CliError(f"{path} is not a plain file", "move it away")
         if found.st_mode & 0o077:
             raise CliError(f"{path} is open to other users", f"run: chmod 600 {path}")
-        return file.read(limit)
+        with open(handle, "rb", closefd=False) as file:
+            return file.read(limit)
+    finally:
+        os.close(handle)
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Replace ``path`` by a file with ``data``, mode 0600, on disk before this returns."""
+    """Replace ``path`` by a file with ``data``, mode 0600, on disk before this returns.
+
+    Raises:
+        CliError: it cannot be written; what was there before is still there, whole.
+    """
+    try:
+        _replace(path, data)
+    except OSError as error:
+        raise CliError(f"{path} cannot be written: {error.strerror}", "is the disk full?") from None
+
+
+def _replace(path: Path, data: bytes) -> None:
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with open(handle, "wb") as file:

@@ -5,6 +5,7 @@ Nothing is imported here before it is known to be needed, so ``--version`` and s
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -18,6 +19,9 @@ OURS = ("policies", "vault", "gateway", "cli")
 def entry() -> None:
     """What the installed script calls. Files made by any command are the owner's alone."""
     os.umask(0o077)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # an old terminal shows ? where it lacks a letter
+            stream.reconfigure(errors="replace")
     sys.exit(main(sys.argv[1:]))
 
 
