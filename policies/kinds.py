@@ -57,6 +57,10 @@ class Kind(msgspec.Struct, frozen=True):
             return round(value * scale + offset, 9)  # only temperatures: a nano-degree is noise
         return value if scale == 1.0 else float(f"{value * scale:.15g}")
 
+    def inverts(self, name: str) -> bool:
+        """Whether true under this alias is our false."""
+        return bool(self.inverse) and _key(name) in self.inverse
+
     def plausible(self, value: float) -> bool:
         """Whether a number in the canonical unit can be a reading; NaN and infinities never are."""
         low = float("-inf") if self.low is None else self.low

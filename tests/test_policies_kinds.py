@@ -30,7 +30,7 @@ def test_a_kind_is_found_by_name_alias_and_any_spelling() -> None:
         "contact": "door",
         "batt": "battery",
         "rssi": "signal_strength",
-        "action": "button",
+        "CheckIn": "check_in",
     }
     for spelling, name in cases.items():
         found = catalogue().find(spelling)

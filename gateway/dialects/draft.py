@@ -1,0 +1,84 @@
+"""A reading in the making: every dialect fills one and returns it."""
+
+from __future__ import annotations
+
+from gateway.dialects.clock import event_time
+from gateway.dialects.reading import DialectName, Reading
+from gateway.dialects.values import No, take
+from policies.kinds import Catalogue, Kind, catalogue
+from vault.observation import Observation, Value
+
+CHANNEL_MAX = 255  # bytes of UTF-8
+
+
+class Draft:
+    """Collects the observations of one payload, under its arrival until a device's time is set."""
+
+    __slots__ = (
+        "_arrival",
+        "_claimed",
+        "_observations",
+        "_time",
+        "dialect",
+        "dropped",
+        "kinds",
+        "quarantine",
+    )
+
+    def __init__(self, dialect: DialectName, arrival: int) -> None:
+        """Begin with nothing understood and nothing amiss; ``arrival`` is in ms."""
+        self.dialect = dialect
+        self.kinds: Catalogue = catalogue()
+        self.quarantine = False
+        self.dropped = 0
+        self._observations: list[Observation] = []
+        self._arrival = arrival
+        self._time = arrival
+        self._claimed: int | None = None
+
+    def at(self, device: int | None) -> None:
+        """Set the device's own time (ms) for what follows; None: it could not be read."""
+        if device is None:
+            self.quarantine = True
+        else:
+            self._time, self._claimed = event_time(device, self._arrival)
+
+    def add(
+        self, channel: str, kind: Kind, raw: object, unit: str | None = None, *, inverse: bool = False
+    ) -> None:
+        """Add one field as it was decoded; see ``values.take``."""
+        self.put(channel, kind, take(kind, raw, unit, inverse=inverse))
+
+    def add_named(self, channel: str, name: str, raw: object, unit: str | None = None) -> bool:
+        """Add a field by its own name; False, and nothing done, when that is neither kind nor alias."""
+        kind = self.kinds.find(name)
+        if kind is None:
+            return False
+        inverse = bool(kind.inverse) and name.lower() in kind.inverse
+        self.put(channel, kind, take(kind, raw, unit, inverse=inverse))
+        return True
+
+    def put(self, channel: str, kind: Kind, value: Value | No) -> None:
+        """Add a value that is already one of the kind's, or say why it is none."""
+        if isinstance(value, No):
+            if value is No.DROPPED:
+                self.dropped += 1
+            else:
+                self.quarantine = True
+        elif len(channel) > CHANNEL_MAX // 4 and not fits(channel):  # a character has at most four bytes
+            self.quarantine = True
+        else:
+            self._observations.append(Observation(channel, kind.name, self._time, value, self._claimed))
+
+    def finish(self) -> Reading:
+        """Return what was collected."""
+        return Reading(self.dialect, tuple(self._observations), self.quarantine, self.dropped)
+
+    def refuse(self) -> Reading:
+        """Return that nothing was understood, whatever was collected."""
+        return Reading(self.dialect, (), True, 0)
+
+
+def fits(channel: str) -> bool:
+    """Whether a channel has at most 255 bytes."""
+    return len(channel) <= CHANNEL_MAX and len(channel.encode()) <= CHANNEL_MAX
