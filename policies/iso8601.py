@@ -1,0 +1,60 @@
+"""Moments and durations as requests write them: one form each, so that text and meaning are one to one."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+DAY = 86_400  # seconds; UTC days have no leap seconds here
+LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z; what is larger is milliseconds by mistake
+
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_COUNT = r"(0|[1-9][0-9]{0,3})"
+_DURATION = re.compile(rf"P(?:{_COUNT}W|(?=[0-9])(?:{_COUNT}Y)?(?:{_COUNT}M)?(?:{_COUNT}D)?)")
+
+
+class Retention(NamedTuple):
+    """A duration of whole years, months, weeks and days."""
+
+    years: int
+    months: int
+    weeks: int
+    days: int
+
+    @property
+    def at_most_days(self) -> int:
+        """The longest it can last, in days: years of 366, months of 31."""
+        return self.years * 366 + self.months * 31 + self.weeks * 7 + self.days
+
+
+def parse_time(text: str) -> int:
+    """Read ``2026-01-01T00:00:00Z`` (RFC 3339, UTC, whole seconds) as seconds since the Unix epoch.
+
+    Raises:
+        ValueError: another form, or no such moment; a leap second is none.
+    """
+    if not _MOMENT.fullmatch(text):
+        raise ValueError("not RFC 3339 in UTC to the second")
+    try:
+        return int(datetime.fromisoformat(text).timestamp())
+    except ValueError:
+        raise ValueError("no moment of the calendar") from None
+
+
+def format_time(seconds: int) -> str:
+    """Write seconds since the Unix epoch (0 to the year 9999) as ``2026-01-01T00:00:00Z``."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def parse_retention(text: str) -> Retention:
+    """Read ``P90D``, ``P2W`` or ``P1Y6M`` (ISO 8601); counts up to 9999, without leading zeros.
+
+    Raises:
+        ValueError: another form; weeks stand alone.
+    """
+    found = _DURATION.fullmatch(text)
+    if not found:
+        raise ValueError("not an ISO 8601 duration of days, weeks, months or years")
+    weeks, years, months, days = (int(count or 0) for count in found.groups())
+    return Retention(years, months, weeks, days)
