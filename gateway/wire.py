@@ -54,38 +54,38 @@ class Reply(msgspec.Struct, frozen=True, tag=True):
 # --- an owner's reads, answered by the door -----------------------------------------------------
 
 
-class GetOverview(Call):
+class GetOverview(Call, frozen=True):
     """-> Overview"""
 
 
-class GetDevices(Call):
+class GetDevices(Call, frozen=True):
     """-> Devices"""
 
 
-class GetGrants(Call):
+class GetGrants(Call, frozen=True):
     """-> Grants: every request and grant of the vault, newest first."""
 
 
-class GetTouchpoints(Call):
+class GetTouchpoints(Call, frozen=True):
     """-> Touchpoints"""
 
 
-class GetBrands(Call):
+class GetBrands(Call, frozen=True):
     """-> Brands: registered on this node."""
 
 
-class GetClients(Call):
+class GetClients(Call, frozen=True):
     """-> Clients"""
 
 
-class GetSegments(Call):
+class GetSegments(Call, frozen=True):
     """-> Segments with their owner's boxes and sealed lane names, by day; never the ledger's."""
 
     first_day: int
     last_day: int
 
 
-class GetChunks(Call):
+class GetChunks(Call, frozen=True):
     """-> Chunks of some lanes (all of a segment's when ``lanes`` is empty) after a chunk's row number."""
 
     segments: list[bytes]
@@ -93,7 +93,7 @@ class GetChunks(Call):
     since_seq: int = 0
 
 
-class GetLedger(Call):
+class GetLedger(Call, frozen=True):
     """-> Ledger entries after a number, oldest first."""
 
     after: int
@@ -103,7 +103,7 @@ class GetLedger(Call):
 # --- an owner's writes, carried to the node -----------------------------------------------------
 
 
-class AddDevice(Call):
+class AddDevice(Call, frozen=True):
     """-> Done.  ``name`` is sealed by the client; ``verifier`` is of a password the client drew."""
 
     device: bytes
@@ -111,33 +111,33 @@ class AddDevice(Call):
     verifier: bytes
 
 
-class RotateDevice(Call):
+class RotateDevice(Call, frozen=True):
     """-> Done; cuts the live connections of the old password."""
 
     device: bytes
     verifier: bytes
 
 
-class RemoveDevice(Call):
+class RemoveDevice(Call, frozen=True):
     """-> Done; cuts live connections. What it sent stays in the vault."""
 
     device: bytes
 
 
-class NewTouchpoint(Call):
+class NewTouchpoint(Call, frozen=True):
     """-> Done.  The client draws the id."""
 
     touchpoint: bytes
     brand: bytes
 
 
-class RevokeTouchpoint(Call):
+class RevokeTouchpoint(Call, frozen=True):
     """-> Done."""
 
     touchpoint: bytes
 
 
-class Prepare(Call):
+class Prepare(Call, frozen=True):
     """-> Prepared.  The writer verifies, rotates, and seals forward from now."""
 
     grant: bytes
@@ -151,27 +151,27 @@ class SealedKeys(msgspec.Struct, frozen=True, array_like=True):
     box: bytes
 
 
-class CommitGrant(Call):
+class CommitGrant(Call, frozen=True):
     """-> Done.  Only now is the grant active."""
 
     grant: bytes
     boxes: list[SealedKeys]
 
 
-class Deny(Call):
+class Deny(Call, frozen=True):
     """-> Done."""
 
     grant: bytes
     reason: str
 
 
-class Revoke(Call):
+class Revoke(Call, frozen=True):
     """-> Done; returns only after the writer has rotated."""
 
     grant: bytes
 
 
-class Rewrap(Call):
+class Rewrap(Call, frozen=True):
     """-> Done: a new passphrase, or a new recovery phrase."""
 
     wrapped: WrappedRoot
@@ -179,7 +179,7 @@ class Rewrap(Call):
     recovery_verifier: bytes
 
 
-class EndClient(Call):
+class EndClient(Call, frozen=True):
     """-> Done: a lost laptop may not speak any more."""
 
     client: bytes
@@ -197,7 +197,7 @@ class MergedChunk(msgspec.Struct, frozen=True, array_like=True):
     body: bytes
 
 
-class Replace(Call):
+class Replace(Call, frozen=True):
     """-> Done: merged chunks of segments that a crash left in pieces, swapped at once."""
 
     statement: Signed
@@ -273,13 +273,13 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_li
 # --- before there is an enrolled client ---------------------------------------------------------
 
 
-class Salts(Call):
+class Salts(Call, frozen=True):
     """-> KdfReply.  A vault that does not exist gets a decoy that never changes."""
 
     vault: bytes
 
 
-class Login(Call):
+class Login(Call, frozen=True):
     """-> LoginReply.  ``by`` is "passphrase" or "recovery"; throttled per vault and source."""
 
     vault: bytes
@@ -288,7 +288,7 @@ class Login(Call):
     source: str = ""  # filled in by the door
 
 
-class CreateVault(Call):
+class CreateVault(Call, frozen=True):
     """-> Done.  ``enrolment`` makes the first client; ``invite`` may be empty on loopback."""
 
     vault: bytes
@@ -302,7 +302,7 @@ class CreateVault(Call):
     local: bool = False  # filled in by the door: the call came over loopback
 
 
-class Enrol(Call):
+class Enrol(Call, frozen=True):
     """-> Done.  The owner's own signature stands for the envelope."""
 
     vault: bytes
@@ -312,19 +312,19 @@ class Enrol(Call):
 # --- between door and node, over the 0600 unix socket -------------------------------------------
 
 
-class Carried(Call):
+class Carried(Call, frozen=True):
     """An owner's write, as it came."""
 
     envelope: Envelope
 
 
-class Flush(Call):
+class Flush(Call, frozen=True):
     """-> Done: everything acknowledged so far for this vault is in its file."""
 
     vault: bytes
 
 
-class AskGrant(Call):
+class AskGrant(Call, frozen=True):
     """-> Done, or Refused: no live touchpoint of this brand, or one request is already pending."""
 
     grant: bytes
@@ -338,26 +338,26 @@ class AskGrant(Call):
     expires: int  # ms
 
 
-class PickedUp(Call):
+class PickedUp(Call, frozen=True):
     """-> Done: the token was handed out for the first time."""
 
     grant: bytes
 
 
-class FirstUse(Call):
+class FirstUse(Call, frozen=True):
     """-> Done: the token was used; the pick-up salt is erased."""
 
     grant: bytes
 
 
-class Record(Call):
+class Record(Call, frozen=True):
     """-> Done, once the entry is durable: only then may the answer's first byte leave."""
 
     grant: bytes
     entry: Entry
 
 
-class ReturnGrant(Call):
+class ReturnGrant(Call, frozen=True):
     """-> Done: the brand itself ended its grant."""
 
     grant: bytes
@@ -366,41 +366,41 @@ class ReturnGrant(Call):
 # --- on the node itself: ``brand``, ``invite``, ``status``, ``backup`` ----------------------------
 
 
-class AddBrand(Call):
+class AddBrand(Call, frozen=True):
     """-> BrandAdded: the secret is shown once."""
 
     name: str
     site: str
 
 
-class EndBrand(Call):
+class EndBrand(Call, frozen=True):
     """-> Done: the brand's client authenticates no more."""
 
     brand: bytes
 
 
-class NewInvite(Call):
+class NewInvite(Call, frozen=True):
     """-> Invited"""
 
     valid_ms: int
 
 
-class GetStatus(Call):
+class GetStatus(Call, frozen=True):
     """-> NodeStatus"""
 
 
-class Backup(Call):
+class Backup(Call, frozen=True):
     """-> Done: a consistent copy of a vault's file is at ``path``, which did not exist before."""
 
     vault: bytes
     path: str
 
 
-class Unfreeze(Call):
+class Unfreeze(Call, frozen=True):
     """-> Done: the owner of the machine says that its clock is right."""
 
 
-class ListBrands(Call):
+class ListBrands(Call, frozen=True):
     """-> Brands"""
 
 
@@ -429,11 +429,11 @@ NodeCall = (
 # --- answers --------------------------------------------------------------------------------------
 
 
-class Done(Reply):
+class Done(Reply, frozen=True):
     """It is so, durably."""
 
 
-class Refused(Reply):
+class Refused(Reply, frozen=True):
     """No.  ``code`` is one of a closed set (``PROTOCOL.md``), ``hint`` says what to do next."""
 
     code: str
@@ -442,7 +442,7 @@ class Refused(Reply):
     retry_after: int = 0  # seconds
 
 
-class Overview(Reply):
+class Overview(Reply, frozen=True):
     """The vault at a glance."""
 
     hpke_public: bytes
@@ -460,7 +460,7 @@ class Overview(Reply):
     frozen: str = ""  # why grants are refused for now, if they are
 
 
-class Devices(Reply):
+class Devices(Reply, frozen=True):
     """The devices, and where devices connect."""
 
     devices: list[DeviceRow]
@@ -470,44 +470,44 @@ class Devices(Reply):
     ca_fingerprint: str = ""
 
 
-class Grants(Reply):
+class Grants(Reply, frozen=True):
     """Requests and grants, newest first."""
 
     grants: list[GrantRow]
 
 
-class Touchpoints(Reply):
+class Touchpoints(Reply, frozen=True):
     """Addresses handed out."""
 
     touchpoints: list[TouchpointRow]
 
 
-class Brands(Reply):
+class Brands(Reply, frozen=True):
     """Who may be handed a touchpoint."""
 
     brands: list[BrandRow]
 
 
-class Clients(Reply):
+class Clients(Reply, frozen=True):
     """Who may speak for the owner."""
 
     clients: list[ClientRow]
 
 
-class Segments(Reply):
+class Segments(Reply, frozen=True):
     """Segments of some days."""
 
     segments: list[SegmentRow]
 
 
-class Chunks(Reply):
+class Chunks(Reply, frozen=True):
     """``after`` is where the next call goes on; None when there is no more."""
 
     chunks: list[ChunkRow]
     after: int | None
 
 
-class Ledger(Reply):
+class Ledger(Reply, frozen=True):
     """Entries and the segments they are sealed under; ``head`` is the ledger's newest."""
 
     entries: list[SealedEntry]
@@ -516,21 +516,21 @@ class Ledger(Reply):
     generation: int
 
 
-class Prepared(Reply):
+class Prepared(Reply, frozen=True):
     """The statement holds from now on; history lies in these segments' lanes up to ``last_seq``."""
 
     segments: list[SegmentRow]
     last_seq: int
 
 
-class KdfReply(Reply):
+class KdfReply(Reply, frozen=True):
     """How to stretch this vault's passphrase."""
 
     salt: bytes
     params: KdfParams
 
 
-class LoginReply(Reply):
+class LoginReply(Reply, frozen=True):
     """The wrapped root and the owner's public keys."""
 
     wrapped: WrappedRoot
@@ -538,21 +538,21 @@ class LoginReply(Reply):
     verify_key: bytes
 
 
-class BrandAdded(Reply):
+class BrandAdded(Reply, frozen=True):
     """The OAuth client_id (text of ``brand``) and client_secret."""
 
     brand: bytes
     secret: str
 
 
-class Invited(Reply):
+class Invited(Reply, frozen=True):
     """A one-time code to create a vault with."""
 
     code: str
     expires: int
 
 
-class NodeStatus(Reply):
+class NodeStatus(Reply, frozen=True):
     """Counts only: nothing here names a person."""
 
     vaults: int

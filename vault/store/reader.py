@@ -40,6 +40,7 @@ OPEN_FILES: Final = 64
 CHUNK_BYTES: Final = 8 << 20  # of chunk bodies in one answer
 _GRANT = "SELECT id, brand, state, public, ask, binding_message, asked, statement, picked_up FROM grant_"
 _CHUNK = "SELECT id, segment, number, resolution, first_seq, last_seq, count, body FROM chunk"
+_VAULT = "SELECT id, hpke_public, verify_key, generation, ledger_number, ledger_hash, created FROM vault"
 _SIGNED = msgspec.msgpack.Decoder(Signed)
 
 
@@ -107,12 +108,7 @@ class Reader:
     def vault(self, vault: VaultId) -> VaultRow | None:
         """What is in clear about a vault; None: not here."""
         connection = self._vault(vault)
-        row = (
-            connection
-            and connection.execute(
-                "SELECT id, hpke_public, verify_key, generation, ledger_number, ledger_hash, created FROM vault"
-            ).fetchone()
-        )
+        row = connection and connection.execute(_VAULT).fetchone()
         return VaultRow(*row) if row else None
 
     def overview(self, vault: VaultId) -> OverviewRow:
@@ -154,6 +150,24 @@ class Reader:
             " FROM device ORDER BY created"
         )
         return [DeviceRow(*row) for row in rows]
+
+    def device_verifier(self, vault: VaultId, device: bytes) -> bytes | None:
+        """What a device's password is checked against; None: unknown, or it was removed."""
+        connection = self._vault(vault)
+        row = (
+            connection
+            and connection.execute(
+                "SELECT verifier FROM device WHERE id = ? AND ended IS NULL", (device,)
+            ).fetchone()
+        )
+        return row[0] if row else None
+
+    def has_recent(self, vault: VaultId, device: bytes, client: bytes) -> bool:
+        """Whether anything of this client id was acknowledged and may come again."""
+        rows = self._must(vault).execute(
+            "SELECT 1 FROM recent WHERE device = ? AND client = ? LIMIT 1", (device, client)
+        )
+        return rows.fetchone() is not None
 
     def touchpoints(self, vault: VaultId) -> list[TouchpointRow]:
         """Every touchpoint, ended ones too."""

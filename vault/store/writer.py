@@ -201,6 +201,10 @@ class Writer:
             raise Unavailable("this vault's file is damaged")
         return state
 
+    def vaults(self) -> list[VaultId]:
+        """The vaults in use since start; those with requests or grants always are."""
+        return list(self._states)
+
     def file(self, vault: VaultId) -> PersonFile:
         """A person's file, opened if need be; the least recently used is closed instead."""
         file = self._files.get(vault)

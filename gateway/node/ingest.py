@@ -1,0 +1,250 @@
+"""From deliveries to durable commits: one thread writes, everybody who waits shares its commits."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from weakref import WeakSet
+
+import msgspec
+
+from gateway.dialects import DialectSettings, read
+from gateway.node.ports import Delivery, DeviceLink, Done
+from vault.device import client_key, dedupe_key, message_digest, verifier
+from vault.errors import VaultError
+from vault.ids import DeviceId, VaultId
+from vault.ledger import Entry
+from vault.store.reader import Reader
+from vault.store.writer import Arrival, Note, Writer
+
+T = TypeVar("T")
+_log = logging.getLogger("hypertouch.node")
+_SETTINGS = DialectSettings()
+_NOBODY = DeviceId(bytes(16))
+_CHANNEL_FREE = b"\0"  # between topic and payload in quarantine; a topic cannot hold it
+
+
+class Link:
+    """An authenticated device; its dedupe key lives as long as the connection."""
+
+    __slots__ = ("__weakref__", "_clients", "_ingest", "_key", "device", "ended", "id", "vault")
+
+    def __init__(self, ingest: DeviceIngest, vault: VaultId, device: DeviceId, key: bytes) -> None:
+        self.id = device.text
+        self.vault, self.device = vault, device
+        self._ingest, self._key = ingest, key
+        self._clients: dict[str, bytes] = {}
+        self.ended = False  # the credential is: nothing more is stored, whatever is queued
+
+    def remembers(self, client_id: str) -> bool:
+        """Whether something of this client id was acknowledged before."""
+        return self._ingest.remembers(self.vault, self.device, self.client_key(client_id))
+
+    def client_key(self, client_id: str) -> bytes:
+        """How the client id is named on disk."""
+        key = self._clients.get(client_id)
+        if key is None:
+            key = self._clients[client_id] = client_key(self._key, client_id)
+        return key
+
+    def digest(self, topic: bytes, payload: bytes) -> bytes:
+        """What recognises a redelivery."""
+        return message_digest(self._key, topic, payload)
+
+
+class _Waiting(msgspec.Struct, gc=False):
+    link: Link
+    deliveries: list[Delivery]
+    done: Done
+
+
+class _Noting(msgspec.Struct):
+    note: Note
+    future: asyncio.Future[bool]
+
+
+class _Job(msgspec.Struct):
+    work: Callable[[], Any]
+    future: asyncio.Future[Any]
+
+
+class WriterThread:
+    """Runs everything that touches the writer, in order, on one thread; commits are shared."""
+
+    def __init__(self, writer: Writer, loop: asyncio.AbstractEventLoop) -> None:
+        self._writer, self._loop = writer, loop
+        self._queue: deque[_Waiting | _Noting | _Job] = deque()
+        self._wake = threading.Condition()
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._thread.start()
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do something with the writer; raises what it raises."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._put(_Job(work, future))
+        return await future
+
+    async def note(self, vault: VaultId, entry: Entry) -> bool:
+        """A ledger entry in the next commit; False: it could not be written."""
+        future: asyncio.Future[bool] = self._loop.create_future()
+        self._put(_Noting(Note(vault, entry), future))
+        return await future
+
+    def submit(self, link: Link, deliveries: list[Delivery], done: Done) -> None:
+        """Store deliveries in the next commit."""
+        self._put(_Waiting(link, deliveries, done))
+
+    def stop(self) -> None:
+        """Let the thread end after what is queued; wait for it."""
+        with self._wake:
+            self._ended = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _put(self, item: _Waiting | _Noting | _Job) -> None:
+        with self._wake:
+            self._queue.append(item)
+            self._wake.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._queue:
+                    if self._ended:
+                        return
+                    self._wake.wait()
+            shared: list[_Waiting | _Noting] = []
+            while self._queue and not isinstance(self._queue[0], _Job):
+                item = self._queue.popleft()
+                if not isinstance(item, _Job):
+                    shared.append(item)
+            if shared:
+                self._commit(shared)
+            elif isinstance(job := self._queue.popleft(), _Job):
+                self._work(job)
+
+    def _commit(self, shared: Sequence[_Waiting | _Noting]) -> None:
+        now = self._writer.clock()
+        arrivals = [
+            _arrival(item.link, delivery, now)
+            for item in shared
+            if isinstance(item, _Waiting) and not item.link.ended
+            for delivery in item.deliveries
+        ]
+        notes = [item.note for item in shared if isinstance(item, _Noting)]
+        refused: set[VaultId] | None = None
+        try:
+            refused = self._writer.commit(arrivals, notes)
+        except VaultError as error:
+            _log.error("a commit failed: %s", type(error).__name__)
+        self._loop.call_soon_threadsafe(_tell, shared, refused)
+
+    def _work(self, job: _Job) -> None:
+        try:
+            result = job.work()
+        except Exception as error:  # handed to whoever asked, and raised there
+            self._loop.call_soon_threadsafe(_fail, job.future, error)
+        else:
+            self._loop.call_soon_threadsafe(_succeed, job.future, result)
+
+
+class DeviceIngest:
+    """What the endpoint talks to: authenticates devices and takes their deliveries."""
+
+    def __init__(self, thread: WriterThread, reader: Reader) -> None:
+        self._thread, self._reader = thread, reader
+        self._seen: set[tuple[DeviceId, bytes]] = set()
+        self._links: WeakSet[Link] = WeakSet()
+
+    def authenticate(self, username: str, password: bytes) -> Link | None:
+        """The device whose credential this is; the same work is done for an unknown one."""
+        try:
+            device = DeviceId.parse(username)
+        except VaultError:
+            device = _NOBODY
+        vault = self._reader.locate(device)
+        kept = self._reader.device_verifier(vault, device) if vault is not None else None
+        shown = verifier(device, password)
+        key = dedupe_key(device, password)
+        if not hmac.compare_digest(shown, kept or bytes(len(shown))) or kept is None or vault is None:
+            return None
+        link = Link(self, vault, device, key)
+        self._links.add(link)
+        return link
+
+    def submit(self, link: DeviceLink, deliveries: list[Delivery], done: Done) -> None:
+        """Queue for the next commit."""
+        if not isinstance(link, Link):
+            raise TypeError("a link of another ingest")
+        if deliveries[-1].qos:
+            self._seen.add((link.device, link.client_key(deliveries[-1].client_id)))
+        self._thread.submit(link, deliveries, done)
+
+    def remembers(self, vault: VaultId, device: DeviceId, client: bytes) -> bool:
+        """Whether digests of this client id exist, here or from a former run."""
+        return (device, client) in self._seen or self._reader.has_recent(vault, device, client)
+
+    def end(self, device: DeviceId) -> None:
+        """The device's credential ended: nothing it sent and that is not stored will be, from this call on."""
+        for link in list(self._links):
+            if link.device == device:
+                link.ended = True
+
+    def forget(self, device: DeviceId) -> None:
+        """Its sessions are gone, too."""
+        self._seen = {pair for pair in self._seen if pair[0] != device}
+
+
+def _arrival(link: Link, delivery: Delivery, now: int) -> Arrival:
+    reading = read(delivery.topic, delivery.payload, now, _SETTINGS)
+    recent = None
+    if delivery.qos or reading.quarantine:
+        topic = delivery.topic.encode()
+        if delivery.qos and delivery.client_id:
+            digest = link.digest(topic, delivery.payload)
+            recent = (link.client_key(delivery.client_id), delivery.packet_id, digest)
+        if reading.quarantine:
+            return Arrival(
+                link.vault,
+                link.device,
+                now,
+                reading.observations,
+                topic + _CHANNEL_FREE + delivery.payload,
+                reading.dropped,
+                recent,
+                delivery.dup and delivery.fresh,
+            )
+    return Arrival(
+        link.vault,
+        link.device,
+        now,
+        reading.observations,
+        None,
+        reading.dropped,
+        recent,
+        delivery.dup and delivery.fresh,
+    )
+
+
+def _tell(shared: Sequence[_Waiting | _Noting], refused: set[VaultId] | None) -> None:
+    for item in shared:
+        if isinstance(item, _Waiting):
+            item.done(refused is not None and item.link.vault not in refused and not item.link.ended)
+        elif not item.future.done():
+            item.future.set_result(refused is not None and item.note.vault not in refused)
+
+
+def _succeed(future: asyncio.Future[Any], result: Any) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)

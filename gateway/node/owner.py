@@ -1,0 +1,130 @@
+"""An owner's writes: the envelope is verified here, where the write happens, and not in the door."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, assert_never
+
+import msgspec
+
+from gateway.wire import (
+    NONCE_WINDOW_MS,
+    AddDevice,
+    AnyReply,
+    CommitGrant,
+    Deny,
+    Done,
+    EndClient,
+    Envelope,
+    NewTouchpoint,
+    OwnerWrite,
+    Prepare,
+    Prepared,
+    Refused,
+    RemoveDevice,
+    Replace,
+    Revoke,
+    RevokeTouchpoint,
+    Rewrap,
+    RotateDevice,
+)
+from vault.errors import FormatError
+from vault.ids import BrandId, DeviceId, GrantId, TouchpointId, VaultId
+from vault.store import grants, people, replace
+from vault.store.records import No
+from vault.store.writer import Writer
+
+NONCES: Final = 100_000
+_DECODER: msgspec.msgpack.Decoder[OwnerWrite] = msgspec.msgpack.Decoder(OwnerWrite)
+
+
+class OwnerCalls:
+    """Applies signed calls; ``cut`` ends a device's live connections, on the event loop."""
+
+    def __init__(self, writer: Writer, cut: Callable[[DeviceId], None]) -> None:
+        self._writer, self._cut = writer, cut
+        self._nonces: OrderedDict[bytes, int] = OrderedDict()
+
+    def apply(self, envelope: Envelope) -> AnyReply:
+        """Verify and do; on the writer's thread.
+
+        Whoever is not an enrolled client of this vault learns only that.
+        """
+        try:
+            vault, call = VaultId(envelope.vault), _DECODER.decode(envelope.body)
+        except (FormatError, msgspec.MsgspecError):
+            return Refused(
+                "invalid", "this is not a call this node knows", "use the same version on both sides"
+            )
+        key = people.client_key(self._writer, vault, envelope.client)
+        if key is None or not envelope.is_signed_by(key):
+            return Refused("not_authorised", "this client may not speak for this vault", "`hypertouch login`")
+        if not self._fresh(envelope):
+            return Refused(
+                "not_authorised", "the call is too old, or was made before", "check this computer's clock"
+            )
+        try:
+            return _reply(self._do(vault, call))
+        except FormatError:
+            return Refused("invalid", "an id or key in this call is not one", "")
+
+    def _fresh(self, envelope: Envelope) -> bool:
+        now = self._writer.clock()
+        while self._nonces and next(iter(self._nonces.values())) < now - 2 * NONCE_WINDOW_MS:
+            self._nonces.popitem(last=False)
+        if abs(now - envelope.created) > NONCE_WINDOW_MS or len(envelope.nonce) != 16:
+            return False
+        if envelope.nonce in self._nonces or len(self._nonces) >= NONCES:
+            return False
+        self._nonces[envelope.nonce] = now
+        return True
+
+    def _do(self, vault: VaultId, call: OwnerWrite) -> No | grants.Prepared | None:
+        writer = self._writer
+        match call:
+            case AddDevice(device=device, name=name, verifier=verifier):
+                return people.add_device(writer, vault, DeviceId(device), name, verifier)
+            case RotateDevice(device=device, verifier=verifier):
+                self._cut(DeviceId(device))
+                return people.rotate_device(writer, vault, DeviceId(device), verifier) or self._cut(
+                    DeviceId(device)
+                )
+            case RemoveDevice(device=device):
+                return people.remove_device(writer, vault, DeviceId(device)) or self._cut(DeviceId(device))
+            case NewTouchpoint(touchpoint=touchpoint, brand=brand):
+                return people.new_touchpoint(writer, vault, TouchpointId(touchpoint), BrandId(brand))
+            case RevokeTouchpoint(touchpoint=touchpoint):
+                return people.revoke_touchpoint(writer, vault, TouchpointId(touchpoint))
+            case Prepare(grant=grant, statement=statement):
+                return grants.prepare(writer, vault, GrantId(grant), statement)
+            case CommitGrant(grant=grant, boxes=boxes):
+                return grants.commit(
+                    writer, vault, GrantId(grant), [(box.segments, box.box) for box in boxes]
+                )
+            case Deny(grant=grant, reason=reason):
+                return grants.deny(writer, vault, GrantId(grant), reason)
+            case Revoke(grant=grant):
+                return grants.revoke(writer, vault, GrantId(grant))
+            case Rewrap(wrapped=wrapped, login_verifier=login, recovery_verifier=recovery):
+                people.rewrap(writer, vault, wrapped, login, recovery)
+                return None
+            case EndClient(client=client):
+                return people.end_client(writer, vault, client)
+            case Replace(statement=statement, chunks=chunks):
+                merged = [replace.Merged(*msgspec.structs.astuple(chunk)) for chunk in chunks]
+                return replace.apply_merge(writer, vault, statement, merged)
+            case _:
+                assert_never(call)
+
+
+def _reply(outcome: No | grants.Prepared | None) -> AnyReply:
+    match outcome:
+        case None:
+            return Done()
+        case No(code=code, what=what, hint=hint):
+            return Refused(code, what, hint)
+        case grants.Prepared(segments=segments, last_seq=last_seq):
+            return Prepared(segments, last_seq)
+        case _:
+            assert_never(outcome)

@@ -1,0 +1,170 @@
+"""The node process: MQTT in, the only writer, and the socket that doors and the CLI talk to.
+
+Started by ``hypertouch up`` as ``python -m gateway.node.run`` with a ``NodeConfig`` as JSON on its standard
+input; it prints one JSON line when it is ready.  The config holds no secrets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from typing import Final
+
+import msgspec
+
+from gateway.node.calls import NodeCalls
+from gateway.node.clock import ClockWatch, uptime_ms, wall_ms
+from gateway.node.endpoint import Endpoint
+from gateway.node.ingest import DeviceIngest, WriterThread
+from gateway.node.owner import OwnerCalls
+from gateway.node.rpc import RpcServer
+from gateway.process import harden, leave_with_parent
+from gateway.wire import NodeStatus
+from vault.errors import VaultError
+from vault.ids import DeviceId
+from vault.store import grants
+from vault.store.files import Files, lock
+from vault.store.paths import DataDir
+from vault.store.reader import Reader
+from vault.store.writer import Writer
+
+SWITCH_INTERVAL_S: Final = 0.0005  # 5 ms, the default, adds up to 17 ms to a commit under load
+TICK_S: Final = 1.0
+SLOW_TICKS: Final = 10  # every ten ticks: clock, grants, quiet segments
+MERGE_BUDGET_S: Final = 2.0  # at shutdown; what is not merged then, the owner's client merges later
+_log = logging.getLogger("hypertouch.node")
+
+
+class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where to listen; empty hosts are not listened on."""
+
+    data: str
+    mqtt_host: str = "127.0.0.1"
+    mqtt_port: int = 1883
+    mqtts_host: str = ""
+    mqtts_port: int = 8883
+    names: list[str] = []  # host names and addresses for the certificate
+    cleartext: bool = False  # plain MQTT beyond loopback, asked for by name
+    http: str = ""  # for `status`
+    version: str = ""
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """The one line that the node prints."""
+
+    mqtt_port: int
+    mqtts_port: int
+    ca_fingerprint: str
+
+
+async def serve(config: NodeConfig) -> None:
+    """Run until SIGTERM; returns when nothing acknowledged is unwritten."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    data = DataDir(config.data)
+    data.create()
+    held = lock(data.lock)
+    writer = Writer(data, Files(), wall_ms, os.urandom)
+    watch = ClockWatch(writer.live.clock(), wall_ms(), uptime_ms())
+    writer.live.set_clock(watch.mark)
+    thread = WriterThread(writer, loop)
+    ingest = DeviceIngest(thread, Reader(data))
+    endpoint = Endpoint(ingest)
+
+    def cut(device: DeviceId) -> None:
+        ingest.end(device)
+        loop.call_soon_threadsafe(ingest.forget, device)
+        loop.call_soon_threadsafe(endpoint.disconnect, device.text)
+
+    context, fingerprint = None, ""
+    if config.mqtts_host:
+        from gateway.node.tls import open_tls
+
+        tls = open_tls(data.tls, config.names, time.time())
+        context, fingerprint = tls.context, tls.ca_fingerprint
+    mqtt = mqtts = 0
+    if config.mqtt_host:
+        mqtt = await endpoint.start(config.mqtt_host, config.mqtt_port, cleartext=config.cleartext)
+    if context is not None:
+        mqtts = await endpoint.start(config.mqtts_host, config.mqtts_port, ssl=context)
+    started = uptime_ms()
+
+    def status() -> NodeStatus:
+        return NodeStatus(
+            vaults=0,
+            devices=0,
+            connections=endpoint.counters.connections,
+            acknowledged=endpoint.counters.acknowledged,
+            uptime_ms=uptime_ms() - started,
+            pid=os.getpid(),
+            mqtt=f"{config.mqtt_host}:{mqtt}" if mqtt else "",
+            mqtts=f"{config.mqtts_host}:{mqtts}" if mqtts else "",
+            http=config.http,
+            ca_fingerprint=fingerprint,
+            frozen=watch.mark.frozen.text,
+            version=config.version,
+        )
+
+    rpc = RpcServer(NodeCalls(writer, thread, OwnerCalls(writer, cut), watch, status), data.socket)
+    await rpc.start()
+    ticking = asyncio.create_task(_tick(thread, writer, watch))
+    print(msgspec.json.encode(Ready(mqtt, mqtts, fingerprint)).decode(), flush=True)
+    await stopped.wait()
+    ticking.cancel()
+    await endpoint.drain()
+    await rpc.stop()
+    deadline = time.monotonic() + MERGE_BUDGET_S
+    await thread.run(lambda: writer.close(until=lambda: time.monotonic() > deadline))
+    thread.stop()
+    os.close(held)
+
+
+async def _tick(thread: WriterThread, writer: Writer, watch: ClockWatch) -> None:
+    """Move what is pending, follow the clock, let requests lapse, close what is quiet."""
+    count = 0
+    while True:
+        await asyncio.sleep(TICK_S)
+        count += 1
+        try:
+            await thread.run(writer.move_all)
+            if count % SLOW_TICKS == 0:
+                await thread.run(lambda: _slowly(writer, watch))
+        except (VaultError, OSError) as error:
+            _log.error("housekeeping failed: %s", type(error).__name__)
+
+
+def _slowly(writer: Writer, watch: ClockWatch) -> None:
+    writer.live.set_clock(watch.observe(wall_ms(), uptime_ms()))
+    for vault in writer.vaults():
+        grants.tick(writer, vault)
+    for vault in list(writer.busy_checkpoints):
+        if writer.file(vault).checkpoint():
+            writer.busy_checkpoints.discard(vault)
+    writer.close_quiet()
+
+
+def main() -> int:
+    """The process."""
+    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    harden()
+    leave_with_parent(signal.SIGTERM)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    config = msgspec.json.decode(sys.stdin.buffer.readline(), type=NodeConfig)
+    try:
+        import uvloop
+    except ImportError:
+        run = asyncio.run
+    else:
+        run = uvloop.run
+    run(serve(config))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""The signed replacement: merging what a crash left in pieces.
+
+A segment whose process died is whole but in many small chunks, and only the owner has its key.  The owner's
+client opens it, makes one chunk of each lane's many under the same lane keys, and signs what it did; the
+writer swaps them in one transaction.  Boxes stay as they are, because no key changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Sequence
+
+import msgspec
+
+from vault.errors import VaultError
+from vault.ids import VaultId
+from vault.statement import Replacement, Signed, verify
+from vault.store.records import No
+from vault.store.writer import Writer
+
+
+class Merged(msgspec.Struct, frozen=True, array_like=True):
+    """One chunk that stands for several of a lane."""
+
+    segment: bytes
+    number: int
+    resolution: str
+    first_seq: int
+    last_seq: int
+    count: int
+    body: bytes
+
+
+def digest(chunks: Sequence[Merged]) -> bytes:
+    """What a replacement is signed over: SHA-256 of the chunks in canonical MessagePack."""
+    return hashlib.sha256(msgspec.msgpack.encode(list(chunks))).digest()
+
+
+def apply_merge(writer: Writer, vault: VaultId, signed: Signed, chunks: Sequence[Merged]) -> No | None:
+    """Swap merged chunks in and close their segments, if the owner signed exactly these.
+
+    A lane is replaced whole: the merged chunks must hold as many readings, and end at the same sequence
+    numbers, as the chunks they stand for.
+    """
+    file = writer.file(vault)
+    try:
+        statement = verify(file.vault.verify_key, vault, signed)
+    except VaultError:
+        return No("not_authorised", "the replacement is not signed by this vault's owner")
+    named = (
+        {bytes(segment) for segment in statement.segments} if isinstance(statement, Replacement) else set()
+    )
+    if not isinstance(statement, Replacement) or statement.digest != digest(chunks):
+        return No("invalid", "the replacement is of other chunks")
+    if named != {chunk.segment for chunk in chunks} or statement.supersedes != statement.segments:
+        return No("invalid", "the replacement names other segments")
+    writer.move(vault)
+    being_written = {bytes(s.header.segment) for s in writer.state(vault).open.segments.values()}
+    for segment in named:
+        row = file.connection.execute("SELECT open, ledger FROM segment WHERE id = ?", (segment,)).fetchone()
+        if row != (1, 0) or segment in being_written:
+            return No("conflict", "a segment is closed already, or being written", "nothing needs to be done")
+    lanes: dict[tuple[bytes, int], list[Merged]] = {}
+    for chunk in chunks:
+        lanes.setdefault((chunk.segment, chunk.number), []).append(chunk)
+    for (segment, number), merged in lanes.items():
+        before = file.connection.execute(
+            "SELECT min(first_seq), max(last_seq), sum(count) FROM chunk WHERE segment = ? AND number = ?",
+            (segment, number),
+        ).fetchone()
+        ends = min(c.first_seq for c in merged), max(c.last_seq for c in merged), sum(c.count for c in merged)
+        if before != ends:
+            return No("conflict", "a lane holds other readings than the replacement", "try again")
+
+    def steps(connection: sqlite3.Connection) -> None:
+        for segment, number in lanes:
+            connection.execute("DELETE FROM chunk WHERE segment = ? AND number = ?", (segment, number))
+        connection.executemany(
+            "INSERT INTO chunk (segment, number, resolution, first_seq, last_seq, count, body)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [msgspec.structs.astuple(chunk) for chunk in chunks],
+        )
+        connection.executemany("UPDATE segment SET open = 0 WHERE id = ?", [(segment,) for segment in named])
+
+    writer.transact(vault, None, steps)
+    return None
