@@ -1,0 +1,110 @@
+"""GRANTS.md says what the code does, table by table; and the public names are the ones listed."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import types
+from typing import get_args
+
+import msgspec
+
+import policies
+from policies import grant, request
+from policies.iso8601 import DAY
+from policies.settle import RULES_LABEL, Rules
+from policies.strict import MAX_BYTES, MAX_DEPTH
+from tests.policies_samples import TERMS
+
+TEXT = (pathlib.Path(policies.__file__).parent / "GRANTS.md").read_text("utf-8")
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the first table of a section, without its header; cells without their backquotes."""
+    section = TEXT.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip().strip("`") for cell in row.strip("|").split("|")] for row in rows[:1] + rows[2:]]
+
+
+def names(cell: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\w+", cell))
+
+
+def documented(heading: str) -> dict[str, tuple[str, ...]]:
+    """Name and fields of each struct a table describes."""
+    return {row[0]: names(row[1]) for row in table(heading)[1:]}
+
+
+def fields(structs: tuple[type[msgspec.Struct], ...]) -> dict[str, tuple[str, ...]]:
+    return {struct.__name__: struct.__struct_fields__ for struct in structs}
+
+
+def test_the_states_and_what_they_hold() -> None:
+    assert documented("States") == fields(get_args(grant.GrantState))
+    assert all(f"`{why}`" in TEXT for why in get_args(grant.Why))
+
+
+def test_the_events_and_what_they_hold() -> None:
+    assert documented("Events") == fields(get_args(grant.Event))
+
+
+def test_the_transitions() -> None:
+    [_, *columns], *rows = table("Transitions")
+    written = {
+        state: {event: target for event, target in zip(columns, targets, strict=True) if target != "-"}
+        for state, *targets in rows
+    }
+    assert [name.strip("`") for name in columns] == [event.__name__ for event in get_args(grant.Event)]
+    assert written == {
+        state.__name__: {event.__name__: target.__name__ for event, target in row.items()}
+        for state, row in grant.TRANSITIONS.items()
+    }
+
+
+def test_the_codes_of_refusals() -> None:
+    assert [row[0] for row in table("Refusals")[1:]] == list(get_args(grant.RefusalCode))
+
+
+def test_the_fields_of_a_request() -> None:
+    assert [row[0] for row in table("Requests")[1:]] == list(request.FIELDS)
+
+
+def test_the_limits() -> None:
+    section = TEXT.split("\n## Requests\n")[1].split("\n## ")[0]
+    for said in (
+        f"{MAX_BYTES // 1024} KiB",
+        f"{MAX_DEPTH} deep",
+        f"1 to {request.MAX_DATATYPES} names",
+        f"up to {request.MAX_RECIPIENTS} names of up to {request.MAX_NAME} characters",
+        f"at most {request.MAX_TEXT} characters",
+        f"{request.MAX_SPAN // DAY} days",
+    ):
+        assert said in section
+    assert request.MAX_DETAILS == 8
+    assert "one to eight *details*" in TEXT
+
+
+def test_the_labels_and_members_of_the_hashes() -> None:
+    section = TEXT.split("\n## Hashes\n")[1].split("\n## ")[0]
+    for label in (grant.ASKS_LABEL, grant.TERMS_LABEL, RULES_LABEL):
+        assert f'"{label.decode()}"' in section
+    for struct in (grant.Terms, grant.Selector, Rules):
+        assert ", ".join(f"`{field}`" for field in sorted(struct.__struct_fields__)) in section
+    assert set(msgspec.to_builtins(TERMS)) == set(grant.Terms.__struct_fields__)
+
+
+def test_the_control_a_table_that_lacks_a_row_is_noticed() -> None:
+    assert documented("States") != fields(get_args(grant.GrantState)[1:])
+    assert len(table("Transitions")) == 1 + len(get_args(grant.GrantState))
+
+
+def test_the_public_face_is_what_it_lists() -> None:
+    public = {
+        name
+        for name, value in vars(policies).items()
+        if not name.startswith("_") and not isinstance(value, types.ModuleType) and name != "annotations"
+    }
+    assert public == set(policies.__all__)
+    assert policies.__all__ == sorted(
+        policies.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name)
+    )
