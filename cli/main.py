@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     except CliError as error:
         return _report(argv, error.what, error.hint, error.exit)
     except Exception as error:
-        return _unexpected(argv, error)
+        return _failed(argv, error)
     return status
 
 
@@ -95,8 +95,16 @@ def _wants_json(argv: list[str]) -> bool:
     return "--json" in options
 
 
-def _unexpected(argv: list[str], error: Exception) -> int:
-    """A fault of ours: name its kind and place only, for its text may hold what nobody should see."""
+def _failed(argv: list[str], error: Exception) -> int:
+    """A failure we have words for, or else a fault of ours.
+
+    Of a fault only kind and place are named, for its text may hold what nobody should see.
+    """
+    from cli.translate import translated
+
+    known = translated(error)
+    if known is not None:
+        return _report(argv, known.what, known.hint, known.exit)
     if os.environ.get("HYPERTOUCH_DEBUG") == "1":
         import traceback
 
