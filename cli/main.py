@@ -100,9 +100,12 @@ def _failed(argv: list[str], error: Exception) -> int:
 
     Of a fault only kind and place are named, for its text may hold what nobody should see.
     """
-    from cli.translate import translated
+    try:
+        from cli.translate import translated
 
-    known = translated(error)
+        known = translated(error)
+    except ImportError:  # a broken installation: the fault that showed it is still the one to tell
+        known = None
     if known is not None:
         return _report(argv, known.what, known.hint, known.exit)
     if os.environ.get("HYPERTOUCH_DEBUG") == "1":
