@@ -162,9 +162,9 @@ def moment(time_ms: int, zone: tzinfo | None = None) -> str:
 
 
 def next_steps(*steps: tuple[str, str]) -> str:
-    """What to do now: commands without the program's name, each with what it is for."""
+    """What to do now: command lines, each with what it is for."""
     longest = max((len(command) for command, _ in steps), default=0)
-    lines = [f"hypertouch {command:<{longest}}   {purpose}".rstrip() for command, purpose in steps]
+    lines = [f"{command:<{longest}}   {purpose}".rstrip() for command, purpose in steps]
     return "\n".join(("next  " if place == 0 else "      ") + line for place, line in enumerate(lines))
 
 

@@ -115,9 +115,10 @@ def test_wrapped_text_keeps_its_words_and_the_width(text: str, width: int) -> No
 
 
 def test_next_steps_line_up() -> None:
-    assert render.next_steps(("device add NAME", "connect a device"), ("status", "see how it goes")) == (
+    steps = render.next_steps(("hypertouch device add NAME", "connect a device"), ("hypertouch lock", "rest"))
+    assert steps == (
         "next  hypertouch device add NAME   connect a device\n"
-        "      hypertouch status            see how it goes"
+        "      hypertouch lock              rest"
     )
 
 
