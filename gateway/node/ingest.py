@@ -161,6 +161,7 @@ class DeviceIngest:
         self._thread, self._reader = thread, reader
         self._seen: set[tuple[DeviceId, bytes]] = set()
         self._links: WeakSet[Link] = WeakSet()
+        self._adding = threading.Lock()
 
     def authenticate(self, username: str, password: bytes) -> Link | None:
         """The device whose credential this is; the same work is done for an unknown one."""
@@ -175,7 +176,8 @@ class DeviceIngest:
         if not hmac.compare_digest(shown, kept or bytes(len(shown))) or kept is None or vault is None:
             return None
         link = Link(self, vault, device, key)
-        self._links.add(link)
+        with self._adding:
+            self._links.add(link)
         return link
 
     def submit(self, link: DeviceLink, deliveries: list[Delivery], done: Done) -> None:
@@ -191,10 +193,11 @@ class DeviceIngest:
         return (device, client) in self._seen or self._reader.has_recent(vault, device, client)
 
     def end(self, device: DeviceId) -> None:
-        """The device's credential ended: nothing it sent and that is not stored will be, from this call on."""
-        for link in list(self._links):
-            if link.device == device:
-                link.ended = True
+        """The device's credential ended: what it sent and is not stored yet never will be."""
+        with self._adding:  # called on the writer's thread
+            for link in self._links:
+                if link.device == device:
+                    link.ended = True
 
     def forget(self, device: DeviceId) -> None:
         """Its sessions are gone, too."""

@@ -16,8 +16,10 @@ from typing import Final
 
 import msgspec
 
+from gateway.errors import ListenError
 from gateway.node.calls import NodeCalls
 from gateway.node.clock import ClockWatch, uptime_ms, wall_ms
+from gateway.node.config import Exit, NodeConfig, Ready
 from gateway.node.endpoint import Endpoint
 from gateway.node.ingest import DeviceIngest, WriterThread
 from gateway.node.owner import OwnerCalls
@@ -27,6 +29,7 @@ from gateway.wire import NodeStatus
 from vault.errors import VaultError
 from vault.ids import DeviceId
 from vault.store import grants
+from vault.store.errors import InUse
 from vault.store.files import Files, lock
 from vault.store.paths import DataDir
 from vault.store.reader import Reader
@@ -34,31 +37,10 @@ from vault.store.writer import Writer
 
 SWITCH_INTERVAL_S: Final = 0.0005  # 5 ms, the default, adds up to 17 ms to a commit under load
 TICK_S: Final = 1.0
+LOCK_WAIT_S: Final = 0.5  # for a node whose parent was killed to be gone
 SLOW_TICKS: Final = 10  # every ten ticks: clock, grants, quiet segments
 MERGE_BUDGET_S: Final = 2.0  # at shutdown; what is not merged then, the owner's client merges later
 _log = logging.getLogger("hypertouch.node")
-
-
-class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where to listen; empty hosts are not listened on."""
-
-    data: str
-    mqtt_host: str = "127.0.0.1"
-    mqtt_port: int = 1883
-    mqtts_host: str = ""
-    mqtts_port: int = 8883
-    names: list[str] = []  # host names and addresses for the certificate
-    cleartext: bool = False  # plain MQTT beyond loopback, asked for by name
-    http: str = ""  # for `status`
-    version: str = ""
-
-
-class Ready(msgspec.Struct, frozen=True):
-    """The one line that the node prints."""
-
-    mqtt_port: int
-    mqtts_port: int
-    ca_fingerprint: str
 
 
 async def serve(config: NodeConfig) -> None:
@@ -68,7 +50,7 @@ async def serve(config: NodeConfig) -> None:
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
     data = DataDir(config.data)
     data.create()
-    held = lock(data.lock)
+    held = lock(data.lock, wait_s=LOCK_WAIT_S)
     writer = Writer(data, Files(), wall_ms, os.urandom)
     watch = ClockWatch(writer.live.clock(), wall_ms(), uptime_ms())
     writer.live.set_clock(watch.mark)
@@ -153,7 +135,7 @@ def main() -> int:
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     harden()
-    leave_with_parent(signal.SIGTERM)
+    leave_with_parent(signal.SIGKILL)  # nothing acknowledged is lost, and the lock is free at once
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     config = msgspec.json.decode(sys.stdin.buffer.readline(), type=NodeConfig)
     try:
@@ -162,8 +144,14 @@ def main() -> int:
         run = asyncio.run
     else:
         run = uvloop.run
-    run(serve(config))
-    return 0
+    try:
+        run(serve(config))
+    except InUse:
+        return Exit.IN_USE
+    except ListenError as error:
+        _log.error("%s", error)
+        return Exit.CANNOT_LISTEN
+    return Exit.OK
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -68,19 +69,26 @@ class Files:
         os.fsync(descriptor)
 
 
-def lock(path: Path) -> int:
+def lock(path: Path, wait_s: float = 0.0) -> int:
     """Take the data directory for this process; the descriptor holds it.
+
+    ``wait_s`` is for a process that is just going.
 
     Raises:
         InUse: another process has it.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise InUse("another node runs on this data directory") from None
-    return descriptor
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                os.close(descriptor)
+                raise InUse("another node runs on this data directory") from None
+            time.sleep(0.02)
+        else:
+            return descriptor
 
 
 def migrate(connection: sqlite3.Connection, name: str) -> None:

@@ -32,6 +32,7 @@ from policies.grant import (
     terms_hash,
 )
 from policies.kinds import catalogue
+from policies.narrow import exceeds
 from policies.purposes import purposes
 from policies.request import parse_details
 from vault.errors import VaultError
@@ -138,6 +139,8 @@ def prepare(writer: Writer, vault: VaultId, grant: GrantId, signed: Signed) -> P
         return No(
             "refused", "the approval is of other terms than this request's", "look at the request again"
         )
+    if (wider := exceeds(asks, statement.terms)) is not None:
+        return No("refused", wider.reason)
     encoded = msgspec.msgpack.encode(signed)
     if not (isinstance(STATE.decode(state), Preparing) and before == encoded):
         if statement.generation != file.generation():

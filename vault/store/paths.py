@@ -21,7 +21,7 @@ class DataDir:
             return cls(chosen)
         import platformdirs  # start-up of a client does not need it
 
-        return cls(platformdirs.user_data_dir("hypertouch", appauthor=False))
+        return cls(platformdirs.user_data_path("hypertouch", appauthor=False) / "node")
 
     def create(self) -> None:
         """Make the directories, or tighten the modes of those that are there."""

@@ -1,0 +1,37 @@
+"""What a node is told when it starts, and what it says when it is ready; no secret among it."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+
+
+class Exit(IntEnum):
+    """How a node ends."""
+
+    OK = 0
+    IN_USE = 3  # another process has the data directory
+    CANNOT_LISTEN = 4
+
+
+class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where to listen; empty hosts are not listened on."""
+
+    data: str
+    mqtt_host: str = "127.0.0.1"
+    mqtt_port: int = 1883
+    mqtts_host: str = ""
+    mqtts_port: int = 8883
+    names: list[str] = []  # host names and addresses for the certificate
+    cleartext: bool = False  # plain MQTT beyond loopback, asked for by name
+    http: str = ""  # for `status`
+    version: str = ""
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """The one line that the node prints."""
+
+    mqtt_port: int
+    mqtts_port: int
+    ca_fingerprint: str
