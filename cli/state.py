@@ -14,6 +14,8 @@ import msgspec
 
 from cli.errors import CliError, NoVaultError
 from cli.home import locked, prepare, read_private, write_private
+from gateway.client.verify import Pins, further
+from vault.ids import VaultId
 from vault.ledger import Head
 
 PROFILE = "profile"
@@ -41,6 +43,13 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     verify_key: bytes
     suite: int
     pin: Pin = Pin()
+
+    def pins(self) -> Pins:
+        """What this computer holds the server to."""
+        vault = VaultId.parse(self.vault)
+        return Pins(
+            vault, self.hpke_public, self.verify_key, self.suite, self.pin.head, self.pin.generation
+        )
 
 
 def load(home: Path) -> Profile:
@@ -76,3 +85,13 @@ def update(home: Path, change: Callable[[Profile], Profile]) -> Profile:
         if after != before:
             save(home, after)
         return after
+
+
+def keep(home: Path, pins: Pins) -> None:
+    """Remember how far the vault has been seen; what another command saw meanwhile is never forgotten."""
+
+    def forward(profile: Profile) -> Profile:
+        seen = further(profile.pins(), pins)
+        return msgspec.structs.replace(profile, pin=Pin(seen.head, seen.generation))
+
+    update(home, forward)

@@ -147,6 +147,15 @@ def test_a_write_that_fails_leaves_the_old_profile_and_no_other_file(
     assert [path.name for path in home.iterdir()] == ["profile"]
 
 
+def test_pins_only_move_forward(home: Path) -> None:
+    state.save(home, PROFILE)
+    pins = PROFILE.pins()
+    ahead = msgspec.structs.replace(pins, head=Head(9, b"i" * 32), generation=4)
+    for seen, expected in ((pins, pins), (ahead, ahead), (pins, ahead)):
+        state.keep(home, seen)
+        assert state.load(home).pins() == expected
+
+
 def test_changes_at_the_same_time_are_all_kept(home: Path) -> None:
     """Eight processes count the generation up, ten times each; without the lock some would be lost."""
     state.save(home, PROFILE)
