@@ -172,7 +172,7 @@ class Revoke(Call, frozen=True):
 
 
 class Rewrap(Call, frozen=True):
-    """-> Done: a new passphrase, or a new recovery phrase."""
+    """-> Done: a new passphrase, or a new recovery phrase; an empty verifier stays as it is."""
 
     wrapped: WrappedRoot
     login_verifier: bytes

@@ -145,13 +145,18 @@ def wrapped_root(writer: Writer, vault: VaultId) -> WrappedRoot | None:
 def rewrap(
     writer: Writer, vault: VaultId, wrapped: WrappedRoot, login_verifier: bytes, recovery_verifier: bytes
 ) -> None:
-    """A new passphrase, or a new recovery phrase: old or new after a crash, never both."""
+    """A new passphrase, or a new recovery phrase: old or new after a crash, never both.
+
+    An empty verifier stays as it is: whoever changes the passphrase need not know the recovery phrase.
+    """
     values = (msgspec.msgpack.encode(wrapped), login_verifier, recovery_verifier)
     writer.transact(
         vault,
         Entry(writer.clock(), "rewrapped"),
         lambda c: c.execute(
-            "UPDATE vault SET wrapped = ?, login_verifier = ?, recovery_verifier = ?", values
+            "UPDATE vault SET wrapped = ?, login_verifier = coalesce(nullif(?, x''), login_verifier),"
+            " recovery_verifier = coalesce(nullif(?, x''), recovery_verifier)",
+            values,
         ),
     )
     writer.file(vault).checkpoint()
