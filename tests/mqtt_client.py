@@ -110,8 +110,12 @@ PINGRESP = (0xD0, b"")
 class RawClient:
     """A blocking socket that reads packets as ``(first byte, body)``; every wait ends after ten seconds."""
 
-    def __init__(self, port: int, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
-        plain = socket.create_connection((host, port), timeout=10)
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None, receive_buffer: int = 0) -> None:
+        plain = socket.socket()
+        plain.settimeout(10)
+        if receive_buffer:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        plain.connect(("127.0.0.1", port))
         self.socket = tls.wrap_socket(plain, server_hostname="localhost") if tls else plain
 
     def __enter__(self) -> Self:
@@ -168,13 +172,18 @@ class RawClient:
             before.append(packet)
         return before
 
-    def closed(self) -> bool:
-        """Wait until the server has closed; whatever it still sends is read."""
+    def rest(self) -> list[tuple[int, bytes]]:
+        """Wait until the server has closed: every packet it still sent."""
+        packets = []
         try:
             while True:
-                self.receive()
+                packets.append(self.receive())
         except EOFError:
-            return True
+            return packets
+
+    def closed(self) -> bool:
+        """Wait until the server has closed, without another packet."""
+        return self.rest() == []
 
     def quiet(self) -> bool:
         """Whether nothing has arrived that was not read."""

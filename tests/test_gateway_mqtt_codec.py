@@ -257,6 +257,15 @@ def test_a_limit_is_kept_and_the_rest_follows() -> None:
     ]
 
 
+def test_packets_of_many_fields_count_as_several() -> None:
+    connection = connected()
+    data = client.subscribe(1, [("a", 0)] * 1000)
+    assert len(connection.receive(data * 64, 64)) == 2
+    connection = connected(5)
+    data = client.publish("a", b"", version=5, properties=b"&\0\0\0\0" * 256)
+    assert len(connection.receive(data * 64, 64)) == 4
+
+
 ANSWERS: dict[str, tuple[Sent, int, str]] = {
     "CONNACK 3.1": (Connack(Reason.SUCCESS, True), 3, "20 02 00 00"),
     "CONNACK 3.1.1": (Connack(Reason.SUCCESS, False), 4, "20 02 00 00"),

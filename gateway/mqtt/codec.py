@@ -31,6 +31,7 @@ from gateway.mqtt.state import FIRST_BYTES, RECEIVING, SENDING, State
 from gateway.mqtt.text import topic_name
 
 _TOPICS = 256  # topics remembered as checked, a connection
+_COSTLY = 6  # 64 bytes of fields take about as long as a PUBLISH
 
 
 class Connection:
@@ -69,6 +70,7 @@ class Connection:
     def receive(self, data: bytes = b"", limit: int = sys.maxsize) -> list[Received]:
         """Take bytes, give at most ``limit`` packets; call again with nothing while ``pending``.
 
+        A packet with many fields counts as several, so a limit bounds the time that a call takes.
         After a ``Connect`` nothing follows until its ``Connack`` was sent; after ``Disconnect`` nothing.
 
         Raises:
@@ -144,6 +146,7 @@ class Connection:
                 self._at = stop
                 packets.append(self._decode(Kind(first >> 4), Reader(data, start, stop)))
                 at = self._at
+                limit -= length >> _COSTLY
                 first_bytes = self._first_bytes
                 v5 = self.version is Version.V5
                 continue
@@ -169,6 +172,7 @@ class Connection:
                 else:
                     reader = Reader(data, body, stop)
                     properties = read_properties(reader, "publish")
+                    limit -= reader.at - body >> _COSTLY
                     body = reader.at
                     if Property.TOPIC_ALIAS in properties:  # we announced a Topic Alias Maximum of 0
                         raise ProtocolError(Reason.TOPIC_ALIAS_INVALID, "a topic alias")
