@@ -18,12 +18,11 @@ from typing import Final, Protocol
 import msgspec
 
 from gateway.errors import GatewayError
-from gateway.wire import MAX_BODY, AnyReply, NodeCall
+from gateway.wire import MAX_BODY, AnyReply, NodeCall, encode
 
 MAX_FRAME: Final = MAX_BODY + (64 << 10)  # bytes
 TIMEOUT_S: Final = 60.0
 _LENGTH: Final = struct.Struct(">I")
-_ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(tuple[int, AnyReply])
 
 
@@ -139,7 +138,7 @@ def write_frame(number: int, message: msgspec.Struct) -> bytes:
     Raises:
         NodeError: longer than a frame may be.
     """
-    body = _ENCODER.encode((number, message))
+    body = encode((number, message))
     if len(body) > MAX_FRAME:
         raise NodeError("more than the node takes in one call")
     return _LENGTH.pack(len(body)) + body

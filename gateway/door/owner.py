@@ -1,0 +1,220 @@
+"""The owner's client at the door: signed calls, and the few that come before there is a key to sign with.
+
+Reads are answered here, after the node has moved what it acknowledged; writes go on to the node as they came,
+and it verifies them itself.  Every well-formed call has an answer with status 200, a ``Refused`` included.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, assert_never
+
+import msgspec
+from litestar import Response, post
+
+from gateway import wire
+from gateway.door.context import Door
+from gateway.door.errors import ProblemError
+from gateway.door.forms import single
+from gateway.door.http import Answer, HttpRequest, address, is_local, source
+from gateway.rpcclient import NodeError
+from vault.ids import ID_SIZE, VaultId
+from vault.ledger import Head
+from vault.store.live import Frozen
+from vault.store.reader import CHUNK_BYTES
+from vault.suite import SUITE
+
+MSGPACK: Final = "application/msgpack"
+LEDGER_MAX: Final = 10_000  # entries in one answer
+SEGMENTS_MAX: Final = 10_000  # asked for in one call
+NONCE_SIZE: Final = 16
+
+_ENVELOPE: Final = msgspec.msgpack.Decoder(wire.Envelope)
+_CALL: Final = msgspec.msgpack.Decoder(wire.OwnerCall)
+
+STRANGER: Final = wire.Refused(
+    "not_authorised", "this server does not know this client", "log in again: hypertouch login"
+)
+UNAVAILABLE: Final = wire.Refused("unavailable", "the node does not answer", "try again in a moment", 5)
+
+
+@post("/owner/call", status_code=200, request_max_body_size=wire.MAX_BODY)
+async def owner_call(request: HttpRequest, door: Door) -> Answer:
+    """A signed call of an enrolled client."""
+    envelope: wire.Envelope = await _read(request, _ENVELOPE)
+    return _reply(await _answer(door, envelope, source(request)))
+
+
+@post("/owner/salts", status_code=200)
+async def owner_salts(request: HttpRequest, door: Door) -> Answer:
+    """How to stretch a passphrase."""
+    return await _stranger(request, door, await _read(request, msgspec.msgpack.Decoder(wire.Salts)))
+
+
+@post("/owner/login", status_code=200)
+async def owner_login(request: HttpRequest, door: Door) -> Answer:
+    """The wrapped root, for who shows a login key; the node throttles by vault and source."""
+    call: wire.Login = await _read(request, msgspec.msgpack.Decoder(wire.Login))
+    return await _stranger(request, door, msgspec.structs.replace(call, source=address(request)))
+
+
+@post("/owner/create", status_code=200)
+async def owner_create(request: HttpRequest, door: Door) -> Answer:
+    """A new vault: with an invitation, or from this very machine."""
+    call: wire.CreateVault = await _read(request, msgspec.msgpack.Decoder(wire.CreateVault))
+    return await _stranger(request, door, msgspec.structs.replace(call, local=is_local(request)))
+
+
+@post("/owner/enrol", status_code=200)
+async def owner_enrol(request: HttpRequest, door: Door) -> Answer:
+    """One more client; the owner's signature stands for the envelope."""
+    return await _stranger(request, door, await _read(request, msgspec.msgpack.Decoder(wire.Enrol)))
+
+
+async def _stranger(
+    request: HttpRequest, door: Door, call: wire.Salts | wire.Login | wire.CreateVault | wire.Enrol
+) -> Answer:
+    wait = door.strangers.take(source(request), door.clock())
+    if wait:
+        return _reply(_throttled(wait))
+    return _reply(await _carry(door, call))
+
+
+async def _answer(door: Door, envelope: wire.Envelope, source: str) -> wire.AnyReply:
+    now = door.clock()
+    if wait := door.failures.wait(("owner", source), now):
+        return _throttled(wait)
+    if any(len(field) != ID_SIZE for field in (envelope.vault, envelope.client, envelope.nonce)):
+        return wire.Refused("invalid", "an id of the call has another size")
+    vault = VaultId(envelope.vault)
+    key = door.reader.client_key(vault, envelope.client)
+    if key is None or not envelope.is_signed_by(key):
+        door.failures.charge(("owner", source), now)
+        return STRANGER
+    if abs(now - envelope.created) > wire.NONCE_WINDOW_MS:
+        return wire.Refused(
+            "not_authorised", "the clocks of this computer and the server differ", "set this computer's clock"
+        )
+    if wait := door.owners.take(envelope.client, now):
+        return _throttled(wait)
+    if not door.nonces.fresh(envelope.client, envelope.nonce, now):
+        return wire.Refused("conflict", "this very call was made before", "make it again")
+    try:
+        call = _CALL.decode(envelope.body)
+    except (msgspec.MsgspecError, RecursionError):
+        return wire.Refused(
+            "invalid", "the server does not know this call", "its version may be older than yours"
+        )
+    if not isinstance(call, wire.OwnerRead):
+        return await _carry(door, wire.Carried(envelope))
+    moved = await _carry(door, wire.Flush(vault))
+    return _look(door, vault, call) if isinstance(moved, wire.Done) else moved
+
+
+async def _carry(door: Door, call: wire.NodeCall) -> wire.AnyReply:
+    try:
+        return await door.node.call(call)
+    except NodeError:
+        return UNAVAILABLE
+
+
+def _look(door: Door, vault: VaultId, call: wire.OwnerRead) -> wire.AnyReply:
+    """Answer a read from the person's file, in one view of it."""
+    with door.reader.snapshot(vault):
+        match call:
+            case wire.GetOverview():
+                return _overview(door, vault)
+            case wire.GetDevices():
+                config = door.config
+                return wire.Devices(
+                    door.reader.devices(vault),
+                    config.mqtt_host,
+                    config.mqtt_port,
+                    config.mqtt_tls,
+                    config.ca_fingerprint,
+                )
+            case wire.GetGrants():
+                return wire.Grants(door.reader.grants(vault))
+            case wire.GetTouchpoints():
+                return wire.Touchpoints(door.reader.touchpoints(vault))
+            case wire.GetBrands():
+                return wire.Brands(door.reader.brands())
+            case wire.GetClients():
+                return wire.Clients(door.reader.clients(vault))
+            case wire.GetSegments():
+                return _segments(door, vault, call)
+            case wire.GetChunks():
+                return _chunks(door, vault, call)
+            case wire.GetLedger():
+                return _ledger(door, vault, call)
+            case _:
+                assert_never(call)
+
+
+def _overview(door: Door, vault: VaultId) -> wire.AnyReply:
+    row, counts, mark = door.reader.vault(vault), door.reader.overview(vault), door.reader.clock()
+    if row is None:
+        return STRANGER
+    return wire.Overview(
+        hpke_public=row.hpke_public,
+        verify_key=row.verify_key,
+        suite=SUITE,
+        generation=row.generation,
+        head=Head(row.ledger_number, row.ledger_hash),
+        created=row.created,
+        devices=counts.devices,
+        pending=counts.pending,
+        active=counts.active,
+        readings=counts.readings,
+        first_day=counts.first_day,
+        last_day=counts.last_day,
+        frozen="" if mark.frozen is Frozen.NO else mark.frozen.text,
+    )
+
+
+def _segments(door: Door, vault: VaultId, call: wire.GetSegments) -> wire.AnyReply:
+    return wire.Segments(door.reader.segments(vault, _clip(call.first_day), _clip(call.last_day)))
+
+
+def _chunks(door: Door, vault: VaultId, call: wire.GetChunks) -> wire.AnyReply:
+    if len(call.segments) > SEGMENTS_MAX:
+        return wire.Refused("too_large", f"more than {SEGMENTS_MAX} segments", "ask for fewer at a time")
+    found = door.reader.chunks(vault, call.segments, _clip(call.after), _clip(call.since_seq), CHUNK_BYTES)
+    full = sum(len(chunk.body) for chunk in found) >= CHUNK_BYTES
+    return wire.Chunks(found, found[-1].row if full else None)
+
+
+def _ledger(door: Door, vault: VaultId, call: wire.GetLedger) -> wire.AnyReply:
+    row = door.reader.vault(vault)
+    if row is None:
+        return STRANGER
+    limit = min(max(call.limit, 1), LEDGER_MAX)
+    entries, segments = door.reader.ledger(vault, _clip(call.after), limit)
+    return wire.Ledger(entries, segments, Head(row.ledger_number, row.ledger_hash), row.generation)
+
+
+def _clip(number: int) -> int:
+    """SQLite counts in 64 bits; MessagePack goes one further."""
+    return min(number, 2**63 - 1)
+
+
+async def _read(request: HttpRequest, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
+    content_type = single(request.scope["headers"], b"content-type") or ""
+    if content_type.partition(";")[0].strip().lower() != MSGPACK:
+        raise ProblemError("media-type", "The call is in another format.", f"Send {MSGPACK}.", 415)
+    try:
+        return decoder.decode(await request.body())
+    except (msgspec.MsgspecError, RecursionError):
+        raise ProblemError(
+            "bad-request",
+            "The call cannot be read.",
+            "Use a client of this server's version, or a newer one.",
+            400,
+        ) from None
+
+
+def _reply(reply: wire.AnyReply) -> Answer:
+    return Response(wire.encode(reply), media_type=MSGPACK)
+
+
+def _throttled(wait: int) -> wire.Refused:
+    return wire.Refused("throttled", "too many calls", "wait, and call less often", wait)

@@ -1,0 +1,87 @@
+"""A cursor is good for one grant and one query, and nobody else can make one."""
+
+from __future__ import annotations
+
+import base64
+import random
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.door.cursor import read_cursor, write_cursor
+from gateway.door.errors import ProblemError
+from gateway.door.forms import Query
+from vault.ids import GrantId
+
+GRANT = GrantId(b"g" * 16)
+QUERY = Query(("energy", "power"), 1, 2, 1000, "")
+
+
+def made(after: int = 7, token: str = "token", grant: GrantId = GRANT, query: Query = QUERY) -> str:
+    """A cursor, by default the right one."""
+    return write_cursor(token, grant, query, after)
+
+
+def read(cursor: str, query: Query = QUERY) -> int:
+    """What the door makes of it."""
+    return read_cursor("token", GRANT, msgspec.structs.replace(query, cursor=cursor))
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_a_cursor_says_where_to_go_on(after: int) -> None:
+    assert read(made(after)) == after
+
+
+def test_without_a_cursor_reading_begins_at_the_beginning() -> None:
+    assert read("") == 0
+
+
+def test_the_order_of_kinds_and_the_size_of_pages_may_change() -> None:
+    other = msgspec.structs.replace(QUERY, kinds=("power", "energy"), limit=3)
+    assert read(made(), other) == 7
+
+
+FOREIGN = {
+    "another token": made(token="other"),
+    "another grant": made(grant=GrantId(b"h" * 16)),
+    "other kinds": made(query=msgspec.structs.replace(QUERY, kinds=("energy",))),
+    "kinds that only look the same when joined": made(
+        query=msgspec.structs.replace(QUERY, kinds=("energypower",))
+    ),
+    "all kinds": made(query=msgspec.structs.replace(QUERY, kinds=None)),
+    "another beginning": made(query=msgspec.structs.replace(QUERY, since=None)),
+    "another end": made(query=msgspec.structs.replace(QUERY, until=3)),
+    "cut short": made()[:-1],
+    "one character more": made() + "A",
+    "padded": made() + "==",
+    "not base64": "!" * 34,
+    "not ASCII": "ä" * 34,
+    "standard base64": base64.b64encode(b"\xff" * 25).decode(),
+}
+
+
+@pytest.mark.parametrize("cursor", FOREIGN.values(), ids=FOREIGN.keys())
+def test_a_cursor_for_something_else_is_refused(cursor: str) -> None:
+    with pytest.raises(ProblemError) as caught:
+        read(cursor)
+    assert caught.value.status == 400
+
+
+def test_no_forged_cursor_is_taken() -> None:
+    """Ten thousand: random ones, and right ones with one bit turned."""
+    dice = random.Random(10)
+    right = base64.urlsafe_b64decode(made() + "==")
+    taken = 0
+    for n in range(10_000):
+        forged = bytearray(right if n % 2 else dice.randbytes(len(right)))
+        if n % 2:
+            forged[dice.randrange(len(forged))] ^= 1 << dice.randrange(8)
+        try:
+            read(base64.urlsafe_b64encode(forged).decode().rstrip("="))
+            taken += 1
+        except ProblemError:
+            pass
+    assert taken == 0
+    assert read(made()) == 7  # the control: what was not forged is taken
