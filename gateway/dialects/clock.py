@@ -56,7 +56,7 @@ def from_number(number: float) -> int | None:
 
 def from_text(text: str, zone: datetime.tzinfo) -> int | None:
     """A time in ms from RFC 3339, or from its form without an offset in ``zone``; None if it is neither."""
-    if not 16 <= len(text) <= _TEXT_MAX or text[4] != "-" or text[10] not in "Tt ":
+    if not 16 <= len(text) <= _TEXT_MAX or text[4] != "-" or text[7] != "-" or text[10] not in "Tt ":
         return None  # leaves out the week dates and bare dates that the library reads as well
     try:
         moment = datetime.datetime.fromisoformat(text.upper())

@@ -18,6 +18,7 @@ MAX_DEPTH = 32  # arrays and objects within each other
 
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)  # possessive: linear on any input
 _ONLY_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_TOO_DEEP = b"[" * (MAX_DEPTH + 1)
 _AS_SQUARE = bytes.maketrans(b"{}", b"[]")
 
 WORD_MAX = 4096  # bytes
@@ -58,6 +59,8 @@ def shallow(payload: bytes) -> bool:
     if payload.count(b"[") + payload.count(b"{") <= MAX_DEPTH:
         return True
     skeleton = _STRINGS.sub(b"", payload).translate(_AS_SQUARE, _ONLY_BRACKETS)
+    if _TOO_DEEP in skeleton:
+        return False
     for _ in range(MAX_DEPTH):
         if not skeleton:
             return True

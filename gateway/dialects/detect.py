@@ -9,10 +9,9 @@ from gateway.dialects.reading import DialectName
 
 _CACHED_MAX = 255  # characters of a topic that is worth remembering; longer ones are no device's habit
 
-# %prefix%/%topic%/<what> in Tasmota's FullTopic, the prefix at any place but the last.
-_TASMOTA = re.compile(
-    r"(?:.*/)?(?:tele|stat)/.*?/?(?:SENSOR|STATE|LWT|RESULT|UPTIME|(?:INFO|POWER|STATUS)\d*)"
-)
+# Tasmota's FullTopic has its prefix where the owner wants it; what is told comes last.
+_TASMOTA_PREFIXES = frozenset(("tele", "stat"))
+_TASMOTA_LAST = re.compile(r"SENSOR|STATE|LWT|RESULT|(?:INFO|POWER|STATUS)\d*")
 
 
 def detect(topic: str, payload: bytes) -> DialectName:
@@ -35,7 +34,10 @@ def of_topic(topic: str) -> DialectName | None:
         return "zigbee2mqtt"
     if base == "owntracks" and rest:
         return "owntracks"
-    if topic.startswith("tasmota/discovery/") or _TASMOTA.fullmatch(topic):
+    *levels, last = topic.split("/")
+    if topic.startswith("tasmota/discovery/"):
+        return "tasmota"
+    if _TASMOTA_LAST.fullmatch(last) and not _TASMOTA_PREFIXES.isdisjoint(levels):
         return "tasmota"
     return None
 

@@ -19,17 +19,18 @@ DIALECTS: Mapping[DialectName, Dialect] = {
     "zigbee2mqtt": zigbee2mqtt.read,
 }
 
+_TOPIC_MAX = 1024  # characters; a channel, which most dialects make from it, has 255 bytes
 _DEFAULT = DialectSettings()
 
 
 def read(topic: str, payload: bytes, arrival: int, settings: DialectSettings = _DEFAULT) -> Reading:
     """Turn a payload into observations; for any input, without raising.
 
-    ``arrival`` is in ms since the epoch, UTC.  Payloads of more than 256 KiB, or nested more than
-    32 deep, are not looked into: they come back as quarantine.
+    ``arrival`` is in ms since the epoch, UTC.  Payloads of more than 256 KiB, nested more than 32 deep,
+    or on topics of more than 1024 characters, are not looked into: they come back as quarantine.
     """
     dialect = settings.dialect or detect(topic, payload)
-    if len(payload) > MAX_PAYLOAD or not _is_text(topic):
+    if len(payload) > MAX_PAYLOAD or len(topic) > _TOPIC_MAX or not _is_text(topic):
         return Reading(dialect, (), True, 0)
     return DIALECTS[dialect](topic, payload, arrival, settings)
 

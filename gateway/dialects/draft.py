@@ -49,15 +49,6 @@ class Draft:
         """Add one field as it was decoded; see ``values.take``."""
         self.put(channel, kind, take(kind, raw, unit, inverse=inverse))
 
-    def add_named(self, channel: str, name: str, raw: object, unit: str | None = None) -> bool:
-        """Add a field by its own name; False, and nothing done, when that is neither kind nor alias."""
-        kind = self.kinds.find(name)
-        if kind is None:
-            return False
-        inverse = bool(kind.inverse) and name.lower() in kind.inverse
-        self.put(channel, kind, take(kind, raw, unit, inverse=inverse))
-        return True
-
     def put(self, channel: str, kind: Kind, value: Value | No) -> None:
         """Add a value that is already one of the kind's, or say why it is none."""
         if isinstance(value, No):
@@ -77,6 +68,16 @@ class Draft:
     def refuse(self) -> Reading:
         """Return that nothing was understood, whatever was collected."""
         return Reading(self.dialect, (), True, 0)
+
+
+def names(text: str) -> frozenset[str]:
+    """The words of a text, for the lists of fields that a dialect passes over."""
+    return frozenset(text.split())
+
+
+def child(channel: str, name: str) -> str:
+    """The channel of something within a channel, cut where it is too long to fit in any case."""
+    return f"{channel}/{name}"[: CHANNEL_MAX + 1] if channel else name[: CHANNEL_MAX + 1]
 
 
 def fits(channel: str) -> bool:

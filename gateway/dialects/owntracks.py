@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from gateway.dialects import clock
 from gateway.dialects.decode import decode
-from gateway.dialects.draft import Draft
+from gateway.dialects.draft import Draft, names
 from gateway.dialects.reading import DialectSettings, Reading
 from gateway.dialects.values import is_number, place
 
@@ -21,9 +21,9 @@ FIELDS: dict[str, tuple[str, str | None, bool]] = {
 }
 
 # How the phone came to know and to tell, what it calls the place: nothing that was measured.
-IGNORED = frozenset(
+IGNORED = names(
     "_type _id acc BSSID SSID bs conn created_at disptst inregions inrids isotst lat lon m motionactivities"
-    " poi rad rid source t tag tid topic tst tzname vac".split()
+    " poi rad rid source t tag tid topic tst tzname vac"
 )
 
 

@@ -15,9 +15,9 @@ import msgspec
 
 from gateway.dialects import clock
 from gateway.dialects.decode import decode, word
-from gateway.dialects.draft import Draft
+from gateway.dialects.draft import Draft, child
 from gateway.dialects.reading import DialectSettings, Reading, zone
-from gateway.dialects.values import TEXT_MAX, is_number, number_in, place, take
+from gateway.dialects.values import is_number, number_in, place, take
 from policies.kinds import catalogue
 
 MAX_NESTING = 2  # objects below the first
@@ -47,14 +47,15 @@ def read(topic: str, payload: bytes, arrival: int, settings: DialectSettings) ->
         _object(draft, topic, document, topic.rpartition("/")[2], MAX_NESTING)
         return draft.finish()
     name = topic_kind(topic)
+    kind = draft.kinds.find(name) if name is not None else None
     value = word(payload) if document is None else document
-    if name is None or value is None:
+    if name is None or kind is None or value is None:
         return draft.refuse()
     unit = None
-    if isinstance(value, str):  # "21.5 °C"
+    if kind.type == "number" and isinstance(value, str):  # "21.5 °C"
         number, _, rest = value.partition(" ")
         if rest and number_in(number) is not None:
-            value, unit = number, rest
+            value, unit = number, rest if rest in kind.units else _FOREIGN_UNIT
     _field(draft, topic, name, value, unit)
     return draft.finish()
 
@@ -87,7 +88,7 @@ def _object(draft: Draft, channel: str, fields: Mapping[str, Any], subject: str,
         if value.__class__ is not dict:
             _field(draft, channel, subject if name == "value" else name, value, unit)
         elif nesting:
-            _object(draft, f"{channel}/{name}", value, name, nesting - 1)
+            _object(draft, child(channel, name), value, name, nesting - 1)
         else:
             draft.quarantine = True
 
@@ -99,8 +100,7 @@ def _field(draft: Draft, channel: str, name: str, value: object, unit: str | Non
         draft.quarantine = True  # "state": 1 may be of any enumeration
         return
     applies = unit if unit in kind.units or unit == _FOREIGN_UNIT else None
-    inverse = bool(kind.inverse) and name.lower() in kind.inverse
-    draft.put(channel, kind, take(kind, value, applies, inverse=inverse))
+    draft.add(channel, kind, value, applies, inverse=kind.inverts(name))
 
 
 def _first(fields: Mapping[str, Any], names: tuple[str, ...]) -> Any:

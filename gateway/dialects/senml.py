@@ -157,8 +157,8 @@ def _resolve(fields: Mapping[str, Any], base: Mapping[str, Any], now: float) -> 
 
 
 @functools.lru_cache(maxsize=1024)
-def series(name: str, unit: str | None) -> tuple[str, Kind] | None:
-    """(channel, kind) of a resolved name and unit; None where neither gives the kind.
+def series(name: str, unit: str | None) -> tuple[str, Kind, bool] | None:
+    """(channel, kind, inverse) of a resolved name and unit; None where neither gives the kind.
 
     The last part of the name gives it, if it can be in that unit, and is then not part of the channel.
     """
@@ -166,9 +166,9 @@ def series(name: str, unit: str | None) -> tuple[str, Kind] | None:
     if parts is not None:
         kind = catalogue().find(parts[2])
         if kind is not None and (unit is None or unit in kind.units or kind.type != "number"):
-            return parts[1] or "", kind
+            return parts[1] or "", kind, kind.inverts(parts[2])
     by_unit = BY_UNIT.get(unit) if unit is not None else None
-    return None if by_unit is None else (name, catalogue().kind(by_unit))
+    return None if by_unit is None else (name, catalogue().kind(by_unit), False)
 
 
 def _observe(draft: Draft, record: Record) -> None:
@@ -176,11 +176,10 @@ def _observe(draft: Draft, record: Record) -> None:
     if found is None:
         draft.quarantine = True
         return
-    channel, kind = found
+    channel, kind, inverse = found
     if record.value is not None:
         odd = kind.type == "number" and not isinstance(record.value, float)
         unit = record.unit if kind.type == "number" else None
-        inverse = record.name.endswith(kind.inverse)
         draft.put(channel, kind, No.UNKNOWN if odd else take(kind, record.value, unit, inverse=inverse))
     if record.sum is not None:
         if record.unit == "W":  # watts summed over seconds are joules (section 4.5.4)

@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.dialects import clock
 from gateway.dialects.decode import decode, word
-from gateway.dialects.draft import Draft
+from gateway.dialects.draft import Draft, child, names
 from gateway.dialects.reading import DialectSettings, Reading, zone
 
 # block field -> kind.  Tasmota's names, not aliases: "Power" and "Total" mean this only here.
@@ -28,17 +28,17 @@ ENERGY: Mapping[str, str] = {
 }
 
 # Derived from the other fields, or about the sensor itself.
-IGNORED_IN_BLOCK = frozenset(
-    "Address DewPoint HeatIndex Id Location Name Period SeaPressure Today TotalStartTime Yesterday".split()
-)
+IGNORED_IN_BLOCK = names("Address DewPoint HeatIndex Id Period SeaPressure Today TotalStartTime Yesterday")
 
 # How the device is doing and what it is set to.
-IGNORED_IN_STATE = frozenset(
-    "Berry BootCount CT Channel Color Fade HSBColor Heap Hostname IPAddress LedTable LoadAvg"
-    " MqttCount Restarts Scheme Sleep SleepMode Speed Time Uptime UptimeSec Vcc White Width".split()
+IGNORED_IN_STATE = names(
+    "Berry BootCount CT Channel Color Epoch Fade HSBColor Heap Hostname IPAddress LedTable LoadAvg"
+    " MqttCount Restarts Scheme Sleep SleepMode Speed Time Uptime UptimeSec Vcc White Width"
 )
-IGNORED_IN_WIFI = frozenset("AP BSSId Channel Downtime LinkCount Mode RSSI SSId".split())  # RSSI here is in %
+IGNORED_IN_WIFI = names("AP APMac BSSId Channel Downtime LinkCount Mode RSSI SSId")  # RSSI here is in %
 
+PHASES_MAX = 4  # three and the neutral
+TIMES = ("Epoch", "Time")  # the first needs no zone
 _UNIT_FIELDS = {"TempUnit": "temperature", "PressureUnit": "pressure", "SpeedUnit": "speed"}
 _POWER = re.compile(r"POWER\d*")
 _SWITCH = re.compile(r"Switch\d+")
@@ -54,14 +54,16 @@ def read(topic: str, payload: bytes, arrival: int, settings: DialectSettings) ->
         if said is None:
             return draft.refuse()
         kind = "connectivity" if what == "LWT" else "switch"
-        draft.add(device if what == "LWT" else f"{device}/{what}", draft.kinds.kind(kind), said)
+        draft.add(device if what == "LWT" else child(device, what), draft.kinds.kind(kind), said)
         return draft.finish()
     if what.startswith("INFO") or topic.startswith("tasmota/discovery/"):
         return draft.finish() if isinstance(document, dict) else draft.refuse()  # tells of the software
     if not isinstance(document, dict):
         return draft.refuse()
-    if "Time" in document:
-        draft.at(clock.from_json(document["Time"], zone(settings.timezone)))
+    for name in TIMES:
+        if name in document:
+            draft.at(clock.from_json(document[name], zone(settings.timezone)))
+            break
     match what:
         case "SENSOR":
             _sensor(draft, device, document)
@@ -90,25 +92,28 @@ def _sensor(draft: Draft, device: str, document: Mapping[str, Any]) -> None:
     }
     for name, value in document.items():
         if _SWITCH.fullmatch(name):
-            draft.add(f"{device}/{name}", draft.kinds.kind("switch"), value)
+            draft.add(child(device, name), draft.kinds.kind("switch"), value)
         elif isinstance(value, dict):
-            _block(draft, f"{device}/{name}", value, ENERGY if name == "ENERGY" else {}, units)
-        elif name != "Time" and name not in _UNIT_FIELDS:
+            _block(draft, child(device, name), value, name, units)
+        elif name not in _UNIT_FIELDS and name not in TIMES:
             draft.quarantine = True
 
 
 def _block(
-    draft: Draft, channel: str, fields: Mapping[str, Any], own: Mapping[str, str], units: Mapping[str, str]
+    draft: Draft, channel: str, fields: Mapping[str, Any], block: str, units: Mapping[str, str]
 ) -> None:
+    own = ENERGY if block == "ENERGY" else {}
     for name, value in fields.items():
         if name in IGNORED_IN_BLOCK:
             continue
         kind = draft.kinds.kind(own[name]) if name in own else draft.kinds.find(name)
-        if kind is None:
+        if isinstance(value, dict) and block:  # of a meter's chip: {"BL09XX": {"Temperature": 46.5}}
+            _block(draft, child(channel, name), value, "", units)
+        elif kind is None:
             draft.quarantine = True
-        elif isinstance(value, list):  # one value a phase
+        elif isinstance(value, list) and len(value) <= PHASES_MAX:  # one value a phase
             for phase, part in enumerate(value, 1):
-                draft.add(f"{channel}/{phase}", kind, part, units.get(kind.name))
+                draft.add(child(channel, str(phase)), kind, part, units.get(kind.name))
         else:
             draft.add(channel, kind, value, units.get(kind.name))
 
@@ -118,12 +123,12 @@ def _state(draft: Draft, device: str, document: Mapping[str, Any], *, switched: 
     for name, value in document.items():
         if _POWER.fullmatch(name):
             if switched:
-                draft.add(f"{device}/{name}", draft.kinds.kind("switch"), value)
+                draft.add(child(device, name), draft.kinds.kind("switch"), value)
         elif name == "Dimmer":
-            draft.add(f"{device}/{name}", draft.kinds.kind("brightness"), value, "%")
+            draft.add(child(device, name), draft.kinds.kind("brightness"), value, "%")
         elif name == "Wifi" and isinstance(value, dict):
             if "Signal" in value:
-                draft.add(f"{device}/{name}", draft.kinds.kind("signal_strength"), value["Signal"], "dBm")
+                draft.add(child(device, name), draft.kinds.kind("signal_strength"), value["Signal"], "dBm")
             draft.quarantine = draft.quarantine or not value.keys() <= IGNORED_IN_WIFI | {"Signal"}
         elif name not in IGNORED_IN_STATE:
             draft.quarantine = True

@@ -12,27 +12,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.dialects.decode import decode, word
-from gateway.dialects.draft import Draft
+from gateway.dialects.draft import Draft, child, names
 from gateway.dialects.reading import DialectSettings, Reading
 from policies.kinds import Kind
 
 BASE = "zigbee2mqtt/"
 
 # The bridge's own topics that tell of the network and the software, not of a home.
-HOUSEKEEPING = frozenset(
-    "config converters definitions devices event extensions groups health info log logging".split()
-)
+HOUSEKEEPING = names("config converters definitions devices event extensions groups health info log logging")
 
 # Names that mean this only here.
 OWN: Mapping[str, str] = {"action": "button", "click": "button"}
 
 # Settings, means of identification and internals in a device's own payload.
-IGNORED = frozenset(
+IGNORED = names(
     "battery_state child_lock color color_mode color_options color_temp color_temp_startup device"
     " device_temperature effect elapsed indicator_mode keep_time last_seen led_disabled_night"
     " led_indication level_config motion_sensitivity occupancy_timeout operation_mode"
     " power_on_behavior power_outage_count power_outage_memory sensitivity transition trigger_count"
-    " update update_available update_progress".split()
+    " update update_available update_progress"
 )
 
 _COMMAND = re.compile(r"(?:^|/)(?:set|get)(?:/|$)")
@@ -71,11 +69,11 @@ def _field(draft: Draft, channel: str, name: str, value: Any) -> None:
         return
     kind = _kind(draft, name)
     if kind is None and (endpoint := _ENDPOINT.fullmatch(name)):
-        kind, channel, name = _kind(draft, endpoint[1]), f"{channel}/{endpoint[2]}", endpoint[1]
+        kind, channel, name = _kind(draft, endpoint[1]), child(channel, endpoint[2]), endpoint[1]
     if kind is None:
         draft.quarantine = True
     else:
-        draft.add(channel, kind, value, _unit(kind, value), inverse=name in kind.inverse)
+        draft.add(channel, kind, value, _unit(kind, value), inverse=kind.inverts(name))
 
 
 def _kind(draft: Draft, name: str) -> Kind | None:
