@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
+from vault.device import DIGEST_SIZE
 from vault.ids import Entropy, plain
 from vault.ledger import Head, SealedEntry
 from vault.store.errors import Unavailable
 from vault.store.files import Files, migrate
+
+RECENT_SIZE: Final = 2 + DIGEST_SIZE  # bytes: packet id || digest
 
 
 class SegmentDelta(msgspec.Struct, array_like=True):
@@ -74,6 +78,35 @@ class Delta(msgspec.Struct, array_like=True):
     devices: list[DeviceDelta] = msgspec.field(default_factory=list)
     next_seq: int = 0
     head: Head | None = None
+
+
+def condense(delta: Delta) -> None:
+    """One row a client and one a device, however many messages there were."""
+    digests: dict[tuple[bytes, bytes], list[bytes]] = {}
+    for device, client, _, blob in delta.recent:
+        digests.setdefault((device, client), []).append(blob)
+    joined = ((d, c, b"".join(blobs)) for (d, c), blobs in digests.items())
+    delta.recent = [(d, c, len(blob) // RECENT_SIZE, blob) for d, c, blob in joined]
+    counts: dict[bytes, DeviceDelta] = {}
+    for one in delta.devices:
+        total = counts.setdefault(one.id, DeviceDelta(one.id, one.last_seen))
+        total.last_seen = max(total.last_seen, one.last_seen)
+        total.readings += one.readings
+        total.quarantined += one.quarantined
+        total.dropped += one.dropped
+    delta.devices = list(counts.values())
+
+
+def join(deltas: list[Delta]) -> Delta:
+    """Several commits' worth of one vault as one, so that moving them costs one pass."""
+    joined = Delta(deltas[0].vault)
+    for delta in deltas:
+        for name in ("segments", "lanes", "boxes", "chunks", "ledger", "recent", "devices"):
+            getattr(joined, name).extend(getattr(delta, name))
+        joined.next_seq = delta.next_seq or joined.next_seq
+        joined.head = delta.head or joined.head
+    condense(joined)
+    return joined
 
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=plain)

@@ -10,20 +10,19 @@ from typing import Final
 import msgspec
 
 from policies.grant import Active, GrantState, Preparing
-from vault.device import DIGEST_SIZE
 from vault.ids import DeviceId, GrantId, VaultId
 from vault.ledger import Head
 from vault.person import owner_key_id
 from vault.statement import GrantStatement, Signed, verify
 from vault.store.errors import Unavailable
 from vault.store.files import Files, migrate
-from vault.store.intake import Delta
+from vault.store.intake import RECENT_SIZE, Delta
 from vault.store.lanes import LiveGrant
 from vault.store.records import VaultRow
 
 RECENT_MAX: Final = 16_384  # digests kept for one client id; no client has more in flight
+RECENT_ROWS: Final = 1_024  # in as many rows at most; a quiet device has one message a row
 STATE: Final = msgspec.msgpack.Decoder(GrantState)
-_RECENT_SIZE: Final = 2 + DIGEST_SIZE
 
 
 class PersonFile:
@@ -129,8 +128,8 @@ def write_recent(packet_id: int, digest: bytes) -> bytes:
 
 def read_recent(blob: bytes) -> Iterator[tuple[int, bytes]]:
     """Inverse of joined ``write_recent``, oldest first."""
-    for at in range(0, len(blob), _RECENT_SIZE):
-        yield int.from_bytes(blob[at : at + 2], "big"), blob[at + 2 : at + _RECENT_SIZE]
+    for at in range(0, len(blob), RECENT_SIZE):
+        yield int.from_bytes(blob[at : at + 2], "big"), blob[at + 2 : at + RECENT_SIZE]
 
 
 def apply(connection: sqlite3.Connection, delta: Delta) -> None:
@@ -171,9 +170,9 @@ def _trim_recent(connection: sqlite3.Connection, device: bytes, client: bytes) -
     rows = connection.execute(
         "SELECT id, count FROM recent WHERE device = ? AND client = ? ORDER BY id DESC", (device, client)
     ).fetchall()
-    for number, count in rows:
+    for row, (number, count) in enumerate(rows, start=1):
         kept += count
-        if kept >= RECENT_MAX:
+        if kept >= RECENT_MAX or row == RECENT_ROWS:
             connection.execute(
                 "DELETE FROM recent WHERE device = ? AND client = ? AND id < ?", (device, client, number)
             )

@@ -22,7 +22,7 @@ from vault.observation import Observation
 from vault.segment import QUARANTINE
 from vault.store.errors import NotAVault, Unavailable
 from vault.store.files import Files
-from vault.store.intake import ChunkDelta, Delta, DeviceDelta, Intake
+from vault.store.intake import ChunkDelta, Delta, DeviceDelta, Intake, condense, join
 from vault.store.lanes import DAY_MS, OpenLane, OpenSegment, OpenVault
 from vault.store.live import Live
 from vault.store.paths import DataDir
@@ -228,8 +228,7 @@ class Writer:
         row = state.pending[-1][0]
 
         def deltas(connection: sqlite3.Connection) -> None:
-            for _, delta in state.pending:
-                apply(connection, delta)
+            apply(connection, join([delta for _, delta in state.pending]))
             connection.execute("UPDATE vault SET intake = ?, moved = ?", (self.intake.id, row))
 
         self.file(vault).transact(deltas)
@@ -338,7 +337,7 @@ class Writer:
 
     def _journal(self, deltas: list[Delta]) -> None:
         for delta in deltas:
-            _condense(delta)
+            condense(delta)
         row = self.intake.append(deltas)
         for delta in deltas:
             self._states[VaultId(delta.vault)].pending.append((row, delta))
@@ -387,22 +386,6 @@ class Writer:
                     self.state(vault)
                 except VaultError:
                     continue
-
-
-def _condense(delta: Delta) -> None:
-    """One row a client and one a device, however many messages there were."""
-    digests: dict[tuple[bytes, bytes], list[bytes]] = {}
-    for device, client, _, blob in delta.recent:
-        digests.setdefault((device, client), []).append(blob)
-    delta.recent = [(d, c, len(blobs), b"".join(blobs)) for (d, c), blobs in digests.items()]
-    counts: dict[bytes, DeviceDelta] = {}
-    for one in delta.devices:
-        total = counts.setdefault(one.id, DeviceDelta(one.id, one.last_seen))
-        total.last_seen = max(total.last_seen, one.last_seen)
-        total.readings += one.readings
-        total.quarantined += one.quarantined
-        total.dropped += one.dropped
-    delta.devices = list(counts.values())
 
 
 __all__ = ["Arrival", "ChunkDelta", "Note", "VaultState", "Writer"]
