@@ -175,9 +175,7 @@ def test_a_packet_that_never_ends_is_given_up() -> None:
 
 
 def test_a_device_that_does_not_read_its_answers_is_not_read_and_then_given_up() -> None:
-    requests = (
-        client.unsubscribe(1, ["a"] * 1000, 5) * 10_000
-    )  # 10 MB of answers: no socket's buffer holds them
+    requests = client.unsubscribe(1, ["a"] * 1000, 5) * 10_000  # 10 MB of answers fit into no buffer
     limits = Limits(stall_seconds=0.5, sweep_seconds=0.05)
     with door(limits) as running, RawClient(running.port, receive_buffer=4096) as device:
         device.connect(version=5)
