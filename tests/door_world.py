@@ -110,7 +110,8 @@ class World:
             self.writer, self._writing, OwnerCalls(self.writer, lambda _: None), watch, self._no_status
         )
         listener = socket.create_server(("127.0.0.1", 0))
-        config = DoorConfig(data=str(self.data.path), **self._config).located(listener.getsockname()[1])
+        told = {"data": str(self.data.path), **self._config}
+        config = msgspec.convert(told, DoorConfig).located(listener.getsockname()[1])
         self.url = config.public_url
         reader = Reader(self.data)
         app = build(config, reader, self, clock=self.clock)

@@ -23,7 +23,7 @@ from gateway.door.errors import (
     unavailable,
 )
 from gateway.door.forms import Query, parse_bearer, parse_query
-from gateway.door.http import Answer, HttpRequest, source
+from gateway.door.http import Answer, HttpRequest, TheDoor, source
 from gateway.senmlout import MEDIA_TYPE, encode
 from gateway.wire import FirstUse, Flush, Record
 from policies.decide import Permit, Read, decide
@@ -37,7 +37,7 @@ from vault.store.release import Page, page
 
 
 @get("/observations")
-async def observations(request: HttpRequest, door: Door) -> Answer:
+async def observations(request: HttpRequest, door: TheDoor) -> Answer:
     """One page of readings in order of arrival, and where the next begins."""
     query = parse_query(request.scope["query_string"])
     token = parse_bearer(request.scope["headers"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from litestar import Response, delete, get, post
+from litestar.params import FromPath
 
 from gateway.door.clients import authenticate
 from gateway.door.context import Door
@@ -17,7 +18,7 @@ from gateway.door.errors import (
     unavailable,
     unknown_grant,
 )
-from gateway.door.http import OAUTH_BODY, Answer, HttpRequest, answer_json, read_form, source
+from gateway.door.http import OAUTH_BODY, Answer, HttpRequest, TheDoor, answer_json, read_form, source
 from gateway.wire import Done, Refused, ReturnGrant
 from policies.grant import Active, Denied, Ended, GrantState, Lapsed, Pending, Preparing
 from policies.iso8601 import format_time
@@ -29,7 +30,7 @@ from vault.store.records import BrandRow, GrantRow
 
 
 @post("/introspect", status_code=200, request_max_body_size=OAUTH_BODY)
-async def introspect(request: HttpRequest, door: Door) -> Answer:
+async def introspect(request: HttpRequest, door: TheDoor) -> Answer:
     """Whether a token of one's own is in force (RFC 7662); everybody else's is not."""
     form = await read_form(request)
     brand = authenticate(door, request.scope["headers"], form, source(request))
@@ -52,7 +53,7 @@ async def introspect(request: HttpRequest, door: Door) -> Answer:
 
 
 @post("/revoke", status_code=200, request_max_body_size=OAUTH_BODY)
-async def revoke(request: HttpRequest, door: Door) -> Answer:
+async def revoke(request: HttpRequest, door: TheDoor) -> Answer:
     """Give a token back, and the grant with it (RFC 7009); a token that is none of one's own: done, too."""
     form = await read_form(request)
     brand = authenticate(door, request.scope["headers"], form, source(request))
@@ -64,7 +65,7 @@ async def revoke(request: HttpRequest, door: Door) -> Answer:
 
 
 @get("/grants/{grant_id:str}")
-async def show_grant(request: HttpRequest, door: Door, grant_id: str) -> Answer:
+async def show_grant(request: HttpRequest, door: TheDoor, grant_id: FromPath[str]) -> Answer:
     """The state of one's own request or grant."""
     row = _own(request, door, grant_id)
     return answer_json(
@@ -77,7 +78,7 @@ async def show_grant(request: HttpRequest, door: Door, grant_id: str) -> Answer:
 
 
 @delete("/grants/{grant_id:str}", status_code=204)
-async def return_grant(request: HttpRequest, door: Door, grant_id: str) -> Response[None]:
+async def return_grant(request: HttpRequest, door: TheDoor, grant_id: FromPath[str]) -> Response[None]:
     """Give a grant back, or take a request back that nobody answered yet."""
     row = _own(request, door, grant_id)
     reply = await door.ask(ReturnGrant(row.grant))

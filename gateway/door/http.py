@@ -10,13 +10,16 @@ from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Request, Response
+from litestar.di import NamedDependency
 
+from gateway.door.context import Door
 from gateway.door.errors import PROBLEM, DoorError, OAuthError, ProblemError, invalid_request
 from gateway.door.forms import FORM, parse_form, single
 from gateway.door.limits import source_key
 
 HttpRequest: TypeAlias = Request[Any, Any, Any]
 Answer: TypeAlias = Response[bytes]
+TheDoor: TypeAlias = NamedDependency[Door]
 
 OAUTH_PATHS: Final = frozenset({"/bc-authorize", "/token", "/introspect", "/revoke"})
 OAUTH_BODY: Final = 64 << 10  # bytes

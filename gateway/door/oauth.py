@@ -10,7 +10,7 @@ from litestar import get, post
 from gateway.door.clients import authenticate
 from gateway.door.context import Door
 from gateway.door.errors import OAuthError, invalid_request, oauth_slow, oauth_unavailable
-from gateway.door.http import OAUTH_BODY, Answer, HttpRequest, answer_json, read_form, source
+from gateway.door.http import OAUTH_BODY, Answer, HttpRequest, TheDoor, answer_json, read_form, source
 from gateway.door.metadata import GRANT_TYPE, authorization_server, protected_resource
 from gateway.wire import AskGrant, PickedUp, Refused
 from policies.errors import RequestError
@@ -34,19 +34,19 @@ MAX_MESSAGE: Final = 100  # characters
 
 
 @get(["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"])
-async def server_metadata(door: Door) -> Answer:
+async def server_metadata(door: TheDoor) -> Answer:
     """RFC 8414; the second address is where OpenID's clients look."""
     return answer_json(authorization_server(door.config))
 
 
 @get("/.well-known/oauth-protected-resource")
-async def resource_metadata(door: Door) -> Answer:
+async def resource_metadata(door: TheDoor) -> Answer:
     """RFC 9728."""
     return answer_json(protected_resource(door.config))
 
 
 @post("/bc-authorize", status_code=200, request_max_body_size=OAUTH_BODY)
-async def bc_authorize(request: HttpRequest, door: Door) -> Answer:
+async def bc_authorize(request: HttpRequest, door: TheDoor) -> Answer:
     """A brand asks the person behind a touchpoint (CIBA, section 7.1)."""
     form = await read_form(request)
     brand = authenticate(door, request.scope["headers"], form, source(request))
@@ -90,7 +90,7 @@ async def bc_authorize(request: HttpRequest, door: Door) -> Answer:
 
 
 @post("/token", status_code=200, request_max_body_size=OAUTH_BODY)
-async def token(request: HttpRequest, door: Door) -> Answer:
+async def token(request: HttpRequest, door: TheDoor) -> Answer:
     """A brand polls for the person's answer (CIBA, sections 10.1 and 11)."""
     form = await read_form(request)
     brand = authenticate(door, request.scope["headers"], form, source(request))

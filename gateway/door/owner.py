@@ -15,7 +15,7 @@ from gateway import wire
 from gateway.door.context import Door
 from gateway.door.errors import ProblemError
 from gateway.door.forms import single
-from gateway.door.http import Answer, HttpRequest, address, is_local, source
+from gateway.door.http import Answer, HttpRequest, TheDoor, address, is_local, source
 from gateway.rpcclient import NodeError
 from vault.ids import ID_SIZE, VaultId
 from vault.ledger import Head
@@ -38,34 +38,34 @@ UNAVAILABLE: Final = wire.Refused("unavailable", "the node does not answer", "tr
 
 
 @post("/owner/call", status_code=200, request_max_body_size=wire.MAX_BODY)
-async def owner_call(request: HttpRequest, door: Door) -> Answer:
+async def owner_call(request: HttpRequest, door: TheDoor) -> Answer:
     """A signed call of an enrolled client."""
     envelope: wire.Envelope = await _read(request, _ENVELOPE)
     return _reply(await _answer(door, envelope, source(request)))
 
 
 @post("/owner/salts", status_code=200)
-async def owner_salts(request: HttpRequest, door: Door) -> Answer:
+async def owner_salts(request: HttpRequest, door: TheDoor) -> Answer:
     """How to stretch a passphrase."""
     return await _stranger(request, door, await _read(request, msgspec.msgpack.Decoder(wire.Salts)))
 
 
 @post("/owner/login", status_code=200)
-async def owner_login(request: HttpRequest, door: Door) -> Answer:
+async def owner_login(request: HttpRequest, door: TheDoor) -> Answer:
     """The wrapped root, for who shows a login key; the node throttles by vault and source."""
     call: wire.Login = await _read(request, msgspec.msgpack.Decoder(wire.Login))
     return await _stranger(request, door, msgspec.structs.replace(call, source=address(request)))
 
 
 @post("/owner/create", status_code=200)
-async def owner_create(request: HttpRequest, door: Door) -> Answer:
+async def owner_create(request: HttpRequest, door: TheDoor) -> Answer:
     """A new vault: with an invitation, or from this very machine."""
     call: wire.CreateVault = await _read(request, msgspec.msgpack.Decoder(wire.CreateVault))
     return await _stranger(request, door, msgspec.structs.replace(call, local=is_local(request)))
 
 
 @post("/owner/enrol", status_code=200)
-async def owner_enrol(request: HttpRequest, door: Door) -> Answer:
+async def owner_enrol(request: HttpRequest, door: TheDoor) -> Answer:
     """One more client; the owner's signature stands for the envelope."""
     return await _stranger(request, door, await _read(request, msgspec.msgpack.Decoder(wire.Enrol)))
 
