@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from vault.grantkey import Slot
 from vault.ids import plain
-from vault.labels import SIGN, vec
+from vault.labels import SIGN, SIGN_CALL, vec
 from vault.ledger import Entry, Head, SealedEntry
 from vault.person import KdfParams, WrappedRoot
 from vault.statement import Signed
@@ -248,7 +248,7 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_li
         """The bytes that are signed."""
         seen = self.seen.number.to_bytes(8, "big") + self.seen.hash
         return SIGN + vec(
-            b"call",
+            SIGN_CALL,
             self.vault,
             self.client,
             self.created.to_bytes(8, "big"),

@@ -18,24 +18,26 @@ from typing import Final, TypeVar
 import msgspec
 
 from vault.errors import FormatError
-from vault.labels import VERSION, vec
+from vault.labels import VERSION, pack, vec
 from vault.observation import Observation, Place, Value
 from vault.segment import RAW, Lane, SegmentHeader
 from vault.suite import SUITE, aead_open, aead_seal
 
 if sys.version_info >= (3, 14):
-    from compression.zstd import ZstdError, compress, decompress
+    from compression.zstd import ZstdDecompressor, ZstdError, compress
 else:
-    from backports.zstd import ZstdError, compress, decompress
+    from backports.zstd import ZstdDecompressor, ZstdError, compress
 
 CHUNK_MAGIC: Final = b"HTC"
 LEVEL: Final = 3  # of zstd
 READINGS_MAX: Final = 1 << 20  # in one chunk
 PLAIN_MAX: Final = 64 << 20  # bytes of columns; a decoder never makes more of one chunk
+NUMBER, BOOLEAN, TEXT, PLACE, BLOB = range(5)  # how a column of values is tagged
+DECIMALS: Final = 6  # most digits behind the point that are stored as integers
+PLAIN_DOUBLES: Final = 255  # the scale of a column of doubles as they are
 
-_NUMBER, _BOOLEAN, _TEXT, _PLACE, _BLOB = range(5)
-_DECIMALS: Final = 6  # most digits behind the point that are stored as integers
 _EXACT: Final = float(1 << 53)
+_INT64: Final = range(-(1 << 63), 1 << 63)
 
 T = TypeVar("T", float, bool, str, bytes, Place)
 
@@ -58,7 +60,7 @@ class ChunkHeader(msgspec.Struct, frozen=True):
             + self.segment.encode()
             + self.lane.encode()
             + vec(self.resolution.encode())
-            + struct.pack(">QQI", self.first_seq, self.last_seq, self.count)
+            + pack("QQI", self.first_seq, self.last_seq, self.count)
         )
 
 
@@ -70,7 +72,7 @@ class Sequenced(msgspec.Struct, frozen=True, array_like=True):
 
 
 def seal_chunk(key: bytes, header: ChunkHeader, readings: Sequenced, nonce: bytes) -> bytes:
-    """Seal readings of one value type under their lane's resolution key."""
+    """Seal readings of one value type under their lane's resolution key; raises FormatError."""
     return aead_seal(key, nonce, compress(encode_columns(readings), level=LEVEL), header.encode())
 
 
@@ -81,12 +83,7 @@ def open_chunk(key: bytes, header: ChunkHeader, sealed: bytes) -> Sequenced:
         SealError: another key, another header, or altered bytes.
         FormatError: the writer was wrong.
     """
-    packed = aead_open(key, sealed, header.encode())
-    try:
-        plain = decompress(packed)
-    except ZstdError:
-        raise FormatError("a chunk is not zstd") from None
-    readings = decode_columns(plain, header.lane)
+    readings = decode_columns(_inflate(aead_open(key, sealed, header.encode())), header.lane)
     if (len(readings.seqs), readings.seqs[0], readings.seqs[-1]) != (
         header.count,
         header.first_seq,
@@ -97,11 +94,17 @@ def open_chunk(key: bytes, header: ChunkHeader, sealed: bytes) -> Sequenced:
 
 
 def encode_columns(readings: Sequenced) -> bytes:
-    """count (uint32) || seq || time || type (uint8) || values || claimed; see FORMAT.md."""
+    """count (uint32) || seq || time || type (uint8) || values || claimed; see FORMAT.md.
+
+    Raises:
+        FormatError: no readings, too many, or values of two types: ``plain_size`` tells beforehand.
+    """
     observations = readings.observations
+    if not 0 < len(observations) == len(readings.seqs) <= READINGS_MAX:
+        raise FormatError("a chunk holds between one reading and a million")
     values = [observation.value for observation in observations]
     claimed = [(i, o.claimed) for i, o in enumerate(observations) if o.claimed is not None]
-    return b"".join(
+    plain = b"".join(
         (
             struct.pack(">I", len(observations)),
             _integers(readings.seqs),
@@ -111,6 +114,23 @@ def encode_columns(readings: Sequenced) -> bytes:
             _integers([time for _, time in claimed]),
         )
     )
+    if len(plain) > PLAIN_MAX:
+        raise FormatError("readings are larger than one chunk can be")
+    return plain
+
+
+def plain_size(readings: Sequenced) -> int:
+    """No less than the bytes that ``encode_columns`` makes of these readings."""
+    size = 128 + 64 * len(readings.observations)
+    for observation in readings.observations:
+        value = observation.value
+        if isinstance(value, str):
+            size += 4 * len(value)
+        elif isinstance(value, bytes):
+            size += len(value)
+        else:  # all of a lane are of one type
+            break
+    return size
 
 
 def decode_columns(data: bytes, lane: Lane) -> Sequenced:
@@ -123,10 +143,10 @@ def decode_columns(data: bytes, lane: Lane) -> Sequenced:
         raise FormatError("a chunk holds between one reading and a million")
     seqs, times = reader.integers(count), reader.integers(count)
     values = reader.values(count)
-    indices = reader.integers()
+    indices = reader.indices(count)
     claims = dict(zip(indices, reader.integers(len(indices)), strict=True))
     reader.end()
-    if any(b <= a for a, b in itertools.pairwise(seqs)) or not all(0 <= i < count for i in claims):
+    if not _rising(seqs):
         raise FormatError("a chunk's columns do not fit together")
     channel, kind = lane.channel, lane.kind
     if claims:
@@ -144,21 +164,21 @@ def decode_columns(data: bytes, lane: Lane) -> Sequenced:
 def _values(values: Sequence[Value]) -> Iterator[bytes]:
     match values[0]:
         case bool():
-            yield bytes((_BOOLEAN,))
+            yield bytes((BOOLEAN,))
             yield _field(bytes(_all(values, bool)))
         case float():
-            yield bytes((_NUMBER,))
+            yield bytes((NUMBER,))
             yield _numbers(list(_all(values, float)))
         case str():
-            yield bytes((_TEXT,))
-            yield from _blobs([text.encode() for text in _all(values, str)])
+            yield bytes((TEXT,))
+            yield from _blobs([_utf8(text) for text in _all(values, str)])
         case bytes():
-            yield bytes((_BLOB,))
+            yield bytes((BLOB,))
             yield from _blobs(list(_all(values, bytes)))
         case Place():
             places = list(_all(values, Place))
             accurate = [(i, p.accuracy) for i, p in enumerate(places) if p.accuracy is not None]
-            yield bytes((_PLACE,))
+            yield bytes((PLACE,))
             yield _numbers([place.lat for place in places])
             yield _numbers([place.lon for place in places])
             yield _integers([index for index, _ in accurate])
@@ -172,6 +192,29 @@ def _all(values: Sequence[Value], kind: type[T]) -> Iterable[T]:
         yield value
 
 
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise FormatError("a text is not UTF-8") from None
+
+
+def _rising(numbers: Sequence[int]) -> bool:
+    return all(map(operator.lt, numbers, itertools.islice(numbers, 1, None)))
+
+
+def _inflate(packed: bytes) -> bytes:
+    """One whole zstd frame and nothing else; stops at ``PLAIN_MAX`` instead of filling the memory."""
+    decompressor = ZstdDecompressor()
+    try:
+        plain: bytes = decompressor.decompress(packed, max_length=PLAIN_MAX + 1)
+    except ZstdError:
+        raise FormatError("a chunk is not zstd") from None
+    if not decompressor.eof or decompressor.unused_data or len(plain) > PLAIN_MAX:
+        raise FormatError("a chunk is not one zstd frame of the size its format allows")
+    return plain
+
+
 def _field(data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + data
 
@@ -182,15 +225,28 @@ def _blobs(items: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def _integers(values: Sequence[int]) -> bytes:
-    """Signed 64-bit integers: the first, then differences; bytes transposed."""
+    """Signed 64-bit integers: the first, then differences modulo 2^64; bytes transposed."""
     if not values:
         return _field(b"")
-    return _field(_transpose(array("q", [values[0], *map(operator.sub, values[1:], values)])))
+    try:
+        column = array("q", values)
+    except OverflowError:
+        raise FormatError("an integer has more than 64 bits") from None
+    differences = [column[0], *map(operator.sub, column[1:], column)]
+    try:
+        return _field(_transpose(array("q", differences)))
+    except OverflowError:  # two integers at either end of the range
+        return _field(_transpose(array("q", map(_wrap, differences))))
+
+
+def _wrap(number: int) -> int:
+    """The same modulo 2^64, as a signed integer."""
+    return (number - _INT64.start) % (1 << 64) + _INT64.start
 
 
 def _numbers(values: Sequence[float]) -> bytes:
     """IEEE 754 doubles, as scaled integers where that is exact, else as they are; one tag byte."""
-    for decimals in range(_DECIMALS + 1):
+    for decimals in range(DECIMALS + 1):
         scale = 10.0**decimals
         scaled = [value * scale for value in values]
         if not all(-_EXACT < s < _EXACT for s in scaled):
@@ -198,7 +254,7 @@ def _numbers(values: Sequence[float]) -> bytes:
         whole = [round(s) for s in scaled]
         if all(w / scale == v and (w or str(v)[0] != "-") for w, v in zip(whole, values, strict=True)):
             return bytes((decimals,)) + _integers(whole)
-    return b"\xff" + _field(_transpose(array("d", values)))
+    return bytes((PLAIN_DOUBLES,)) + _field(_transpose(array("d", values)))
 
 
 def _transpose(column: array[int] | array[float]) -> bytes:
@@ -233,15 +289,25 @@ class _Reader:
     def integers(self, count: int | None = None) -> list[int]:
         column = array("q")
         self._fill(column, count)
-        return list(itertools.accumulate(column))
+        numbers = list(itertools.accumulate(column))
+        if numbers and (min(numbers) not in _INT64 or max(numbers) not in _INT64):
+            return list(map(_wrap, numbers))
+        return numbers
+
+    def indices(self, count: int) -> list[int]:
+        """Which of ``count`` readings have what the next column holds."""
+        indices = self.integers()
+        if indices and not (indices[0] >= 0 and indices[-1] < count and _rising(indices)):
+            raise FormatError("a column belongs to readings that are not there")
+        return indices
 
     def numbers(self, count: int) -> list[float]:
         (decimals,) = self.take(1)
-        if decimals == 0xFF:
+        if decimals == PLAIN_DOUBLES:
             column = array("d")
             self._fill(column, count)
             return list(column)
-        if decimals > _DECIMALS:
+        if decimals > DECIMALS:
             raise FormatError("a column of numbers has an unknown scale")
         scale = 10.0**decimals
         return [whole / scale for whole in self.integers(count)]
@@ -255,22 +321,22 @@ class _Reader:
 
     def values(self, count: int) -> Sequence[Value]:
         (tag,) = self.take(1)
-        if tag == _NUMBER:
+        if tag == NUMBER:
             return self.numbers(count)
-        if tag == _BOOLEAN:
+        if tag == BOOLEAN:
             flags = self.field()
             if len(flags) != count or not set(flags) <= {0, 1}:
                 raise FormatError("a column of booleans does not fit")
             return [flag == 1 for flag in flags]
-        if tag == _TEXT:
+        if tag == TEXT:
             try:
                 return [item.decode() for item in self.blobs(count)]
             except UnicodeDecodeError:
                 raise FormatError("a text is not UTF-8") from None
-        if tag == _BLOB:
+        if tag == BLOB:
             return self.blobs(count)
-        if tag == _PLACE:
-            lats, lons, indices = self.numbers(count), self.numbers(count), self.integers()
+        if tag == PLACE:
+            lats, lons, indices = self.numbers(count), self.numbers(count), self.indices(count)
             accuracies = dict(zip(indices, self.numbers(len(indices)), strict=True))
             return [
                 Place(lat, lon, accuracies.get(i))

@@ -6,7 +6,7 @@ import hmac
 from typing import Final
 
 from vault.ids import DeviceId
-from vault.labels import DEVICE_DEDUPE, DEVICE_VERIFY, hkdf
+from vault.labels import DEDUPE_CLIENT, DEDUPE_MESSAGE, DEVICE_DEDUPE, DEVICE_VERIFY, hkdf, vec
 
 PASSWORD_BITS: Final = 130  # 26 characters of a-z2-7, drawn by the client
 DIGEST_SIZE: Final = 8  # bytes of HMAC-SHA-256 kept for each packet id
@@ -25,9 +25,9 @@ def dedupe_key(device: DeviceId, password: bytes) -> bytes:
 
 def message_digest(key: bytes, topic: bytes, payload: bytes) -> bytes:
     """HMAC over topic and payload, 8 bytes: guessing a payload needs the password."""
-    return hmac.digest(key, len(topic).to_bytes(2, "big") + topic + payload, "sha256")[:DIGEST_SIZE]
+    return hmac.digest(key, vec(DEDUPE_MESSAGE, topic) + payload, "sha256")[:DIGEST_SIZE]
 
 
 def client_key(key: bytes, client_id: str) -> bytes:
     """How a client id is named on disk, under the same key: 8 bytes."""
-    return hmac.digest(key, b"client\0" + client_id.encode(), "sha256")[:CLIENT_KEY_SIZE]
+    return hmac.digest(key, vec(DEDUPE_CLIENT, client_id.encode()), "sha256")[:CLIENT_KEY_SIZE]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from typing import Self
+from typing import Final, Self
 
 from vault.errors import FormatError
 
-ID_SIZE = 16  # bytes
-TEXT_SIZE = 26  # characters of RFC 4648 base32 without padding
+ID_SIZE: Final = 16  # bytes
+TEXT_SIZE: Final = 26  # characters of RFC 4648 base32 without padding
 
 Entropy = Callable[[int], bytes]  # os.urandom at the edge, a counter in tests
 

@@ -12,6 +12,8 @@ from typing import Final
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
+from vault.errors import FormatError
+
 KEY_SIZE: Final = 32  # bytes of every symmetric key, hash and seed
 VERSION: Final = 1  # of the whole format; the first byte after every magic
 PREFIX: Final = b"hypertouch 1 "  # of every ExpandWithLabel label
@@ -37,15 +39,38 @@ DEVICE_DEDUPE: Final = PREFIX + b"device dedupe"
 # HPKE infos
 OWNER_BOX: Final = PREFIX + b"owner box"
 GRANT_BOX: Final = PREFIX + b"grant box"
-# hashes and signatures
+# hashes (SHA-256 over vec(label, ...))
 OWNER_KEY_ID: Final = PREFIX + b"owner key id"
 LEDGER_CHAIN: Final = PREFIX + b"ledger chain"
+RECOVERY: Final = PREFIX + b"recovery"
+LOGIN_VERIFIER: Final = PREFIX + b"login verifier"
+SECRET_VERIFIER: Final = PREFIX + b"secret"
+# HMACs under a device's dedupe key, over vec(label, ...)
+DEDUPE_MESSAGE: Final = PREFIX + b"dedupe message"
+DEDUPE_CLIENT: Final = PREFIX + b"dedupe client"
+# signatures: SIGN || vec(what is signed, ...)
 SIGN: Final = PREFIX + b"sign "
+SIGN_STATEMENT: Final = b"statement"
+SIGN_CALL: Final = b"call"
 
 
 def vec(*fields: bytes) -> bytes:
-    """Join variable fields: each as a 2-byte length and its bytes."""
-    return b"".join(struct.pack(">H", len(field)) + field for field in fields)
+    """Join variable fields: each as a 2-byte length and its bytes; raises FormatError beyond 65,535."""
+    try:
+        return b"".join(struct.pack(">H", len(field)) + field for field in fields)
+    except struct.error:
+        raise FormatError("a field is longer than 65,535 bytes") from None
+
+
+def pack(layout: str, *numbers: int) -> bytes:
+    """Fixed fields, big endian; raises FormatError for a number that its field cannot hold.
+
+    Numbers come from rows that a host wrote, so that one out of range is its fault and not a crash.
+    """
+    try:
+        return struct.pack(">" + layout, *numbers)
+    except struct.error:
+        raise FormatError("a number is out of its field's range") from None
 
 
 def expand_with_label(

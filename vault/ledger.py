@@ -10,7 +10,6 @@ sealed bytes, so that a client can follow it before it unlocks, and a host canno
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Iterable
 from typing import Final, Literal
 
@@ -18,7 +17,7 @@ import msgspec
 
 from vault.errors import FormatError, SignatureError
 from vault.ids import SegmentId, VaultId
-from vault.labels import KEY_SIZE, LEDGER, LEDGER_CHAIN, expand_with_label, vec
+from vault.labels import KEY_SIZE, LEDGER, LEDGER_CHAIN, expand_with_label, pack, vec
 from vault.segment import SegmentHeader
 from vault.suite import aead_open, aead_seal
 
@@ -92,7 +91,7 @@ def open_entry(segment_key: bytes, header: SegmentHeader, entry: SealedEntry) ->
     plain = aead_open(expand_with_label(segment_key, LEDGER), entry.sealed, _aad(header, entry.number))
     try:
         return msgspec.msgpack.decode(plain, type=Entry)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise FormatError("not a ledger entry") from None
 
 
@@ -108,7 +107,7 @@ def extend(vault: VaultId, head: Head, entry: SealedEntry) -> Head:
         LEDGER_CHAIN,
         vault,
         head.hash,
-        struct.pack(">Q", entry.number),
+        pack("Q", entry.number),
         SegmentId(entry.segment),
         entry.sealed,
     )
@@ -123,4 +122,4 @@ def follow(vault: VaultId, head: Head, entries: Iterable[SealedEntry]) -> Head:
 
 
 def _aad(header: SegmentHeader, number: int) -> bytes:
-    return header.encode() + struct.pack(">Q", number)
+    return header.encode() + pack("Q", number)

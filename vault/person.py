@@ -20,10 +20,12 @@ from vault.labels import (
     CLIENT_STATE,
     KEY_SIZE,
     LOGIN,
+    LOGIN_VERIFIER,
     NAMES,
     OWNER_HPKE,
     OWNER_KEY_ID,
     OWNER_SIGNING,
+    RECOVERY,
     WRAP_ROOT,
     expand_with_label,
     vec,
@@ -31,6 +33,7 @@ from vault.labels import (
 from vault.suite import NONCE_SIZE, Recipient, aead_open, aead_seal
 
 SALT_SIZE: Final = 16  # bytes
+PASSPHRASE_MAX: Final = 1024  # bytes, normalised
 
 
 class KdfParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,14 +65,17 @@ class WrappedRoot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def normalise(passphrase: str) -> bytes:
-    """NFKC, UTF-8, without the one newline that a file or a pipe may end in.
+    """NFKC, UTF-8, without the one newline (LF or CR LF) that a file or a pipe may end in.
 
     Raises:
-        FormatError: nothing is left, or it is longer than 1024 bytes.
+        FormatError: nothing is left, it is longer than 1024 bytes, or it is no text.
     """
-    text = passphrase.removesuffix("\n").removesuffix("\r")
-    data = unicodedata.normalize("NFKC", text).encode()
-    if not data or len(data) > 1024:
+    text = passphrase.removesuffix("\r\n") if passphrase.endswith("\r\n") else passphrase.removesuffix("\n")
+    try:
+        data = unicodedata.normalize("NFKC", text).encode()
+    except UnicodeEncodeError:
+        raise FormatError("a passphrase is text") from None
+    if not 0 < len(data) <= PASSPHRASE_MAX:
         raise FormatError("a passphrase has between 1 and 1024 bytes")
     return data
 
@@ -99,7 +105,7 @@ def from_recovery(entropy: bytes) -> Unlocking:
     """The same pair from the 32 bytes behind a 24-word phrase (BIP 39), which need no stretching."""
     if len(entropy) != KEY_SIZE:
         raise FormatError("a recovery phrase stands for 32 bytes")
-    return _unlocking(hashlib.sha256(vec(b"hypertouch 1 recovery", entropy)).digest())
+    return _unlocking(hashlib.sha256(vec(RECOVERY, entropy)).digest())
 
 
 def wrap_root(unlocking: Unlocking, vault: VaultId, root: bytes, nonce: bytes) -> bytes:
@@ -114,7 +120,7 @@ def unwrap_root(unlocking: Unlocking, vault: VaultId, wrapped: bytes) -> bytes:
 
 def login_verifier(vault: VaultId, login_key: bytes) -> bytes:
     """What the node keeps to check a login key, which has 256 bits: one hash is enough."""
-    return hashlib.sha256(vec(b"hypertouch 1 login verifier", vault, login_key)).digest()
+    return hashlib.sha256(vec(LOGIN_VERIFIER, vault, login_key)).digest()
 
 
 class Owner:
@@ -161,6 +167,7 @@ __all__ = [
     "CEILING",
     "FLOOR",
     "NONCE_SIZE",
+    "PASSPHRASE_MAX",
     "SALT_SIZE",
     "KdfParams",
     "Owner",

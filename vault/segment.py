@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from vault.errors import FormatError
-from vault.ids import DeviceId, GrantId, SegmentId, VaultId, plain
+from vault.ids import ID_SIZE, DeviceId, GrantId, SegmentId, VaultId, plain
 from vault.labels import (
     DIRECTORY,
     GRANT_BOX,
@@ -22,6 +22,7 @@ from vault.labels import (
     RESOLUTION,
     VERSION,
     expand_with_label,
+    pack,
     vec,
 )
 from vault.suite import SUITE, Recipient, aead_open, aead_seal, seal
@@ -44,7 +45,7 @@ class SegmentHeader(msgspec.Struct, frozen=True):
 
     def encode(self) -> bytes:
         """41 bytes: magic || version || suite || vault || segment || day (int32, big endian)."""
-        return _HEADER.pack(SEGMENT_MAGIC, VERSION, SUITE, self.vault, self.segment, self.day)
+        return SEGMENT_MAGIC + bytes((VERSION, SUITE)) + self.vault + self.segment + pack("i", self.day)
 
     @classmethod
     def decode(cls, data: bytes) -> SegmentHeader:
@@ -66,20 +67,29 @@ class Lane(msgspec.Struct, frozen=True):
     part: int
 
     def encode(self) -> bytes:
-        """device (16) || vec(channel) || vec(kind) || part (uint32)."""
-        return self.device + vec(self.channel.encode(), self.kind.encode()) + struct.pack(">I", self.part)
+        """device (16) || vec(channel, kind) || part (uint32); raises FormatError for what does not fit."""
+        try:
+            channel, kind = self.channel.encode(), self.kind.encode()
+        except UnicodeEncodeError:
+            raise FormatError("a name of a series is not UTF-8") from None
+        if len(channel) > CHANNEL_MAX:
+            raise FormatError("a channel has up to 255 bytes")
+        return self.device + vec(channel, kind) + pack("I", self.part)
 
     @classmethod
     def decode(cls, data: bytes) -> Lane:
         """Inverse of ``encode``; raises FormatError on anything else."""
         try:
-            device, rest = DeviceId(data[:16]), data[16:]
+            device, rest = DeviceId(data[:ID_SIZE]), data[ID_SIZE:]
             channel, rest = _take(rest)
             kind, rest = _take(rest)
             (part,) = struct.unpack(">I", rest)
-            return cls(device, channel.decode(), kind.decode(), part)
+            lane = cls(device, channel.decode(), kind.decode(), part)
         except (struct.error, UnicodeDecodeError):
             raise FormatError("not a lane") from None
+        if len(channel) > CHANNEL_MAX:
+            raise FormatError("a channel has up to 255 bytes")
+        return lane
 
 
 def lane_key(segment_key: bytes, lane: Lane) -> bytes:
@@ -141,11 +151,13 @@ def open_grant_box(
     recipient: Recipient, owner_key_id: bytes, vault: VaultId, grant: GrantId, segments: bytes, box: bytes
 ) -> list[LaneKey]:
     """The keys in a grant's box; raises SealError, FormatError."""
-    plain = recipient.open(box, _grant_info(owner_key_id, vault, grant, recipient.public, segments))
+    opened = recipient.open(box, _grant_info(owner_key_id, vault, grant, recipient.public, segments))
     try:
-        keys = msgspec.msgpack.decode(plain, type=list[LaneKey])
-    except msgspec.MsgspecError:
+        keys = msgspec.msgpack.decode(opened, type=list[LaneKey])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise FormatError("not a list of lane keys") from None
+    if any(len(key.segment) != ID_SIZE or len(key.key) != KEY_SIZE for key in keys):
+        raise FormatError("a lane key has a segment of 16 bytes and a key of 32")
     if b"".join(sorted({key.segment for key in keys})) != segments:
         raise FormatError("a grant's box names other segments than its header")
     return keys
@@ -156,7 +168,7 @@ def _directory_key(segment_key: bytes) -> bytes:
 
 
 def _lane_aad(header: SegmentHeader, number: int) -> bytes:
-    return header.encode() + struct.pack(">I", number)
+    return header.encode() + pack("I", number)
 
 
 def _owner_info(owner_key_id: bytes, header: SegmentHeader) -> bytes:

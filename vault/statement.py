@@ -1,8 +1,8 @@
 """Signed statements: the only way an owner's will reaches the writer.
 
 A statement is canonical MessagePack of a tagged struct, signed with Ed25519 over
-``"hypertouch 1 sign " || vec(tag, vault, body)``.  The writer seals only to grants whose statement it
-verified; what a host writes into a table beside it does not count.
+``"hypertouch 1 sign " || vec("statement", vault) || body``.  The writer seals only to grants whose
+statement it verified; what a host writes into a table beside it does not count.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from policies.grant import Terms
 from vault.errors import FormatError, SignatureError
 from vault.ids import VaultId
-from vault.labels import SIGN, vec
+from vault.labels import SIGN, SIGN_STATEMENT, vec
 
 
 class GrantStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="grant"):
@@ -42,8 +42,8 @@ class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="en
 class Replacement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="replacement"):
     """ "These segments stand for those": the one way to rewrite what was stored.
 
-    ``supersedes`` and ``segments`` are segment ids; ``digest`` is SHA-256 over the new segments'
-    headers, boxes and chunks in order.
+    ``supersedes`` and ``segments`` are segment ids, sorted; ``digest`` is SHA-256 over the chunks that come,
+    as ``vault.store.replace`` has them.  The same ids in both: a merge under the same lane keys.
     """
 
     supersedes: tuple[bytes, ...]
@@ -83,7 +83,7 @@ def verify(verify_key: bytes, vault: VaultId, signed: Signed) -> Statement:
         raise SignatureError("a statement is not signed by this owner") from None
     try:
         statement: Statement = _STATEMENT.decode(signed.body)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise FormatError("not a statement") from None
     if msgspec.msgpack.encode(statement, order="deterministic") != signed.body:
         raise FormatError("a statement is not in its canonical form")
@@ -91,4 +91,4 @@ def verify(verify_key: bytes, vault: VaultId, signed: Signed) -> Statement:
 
 
 def _message(vault: VaultId, body: bytes) -> bytes:
-    return SIGN + vec(vault) + body
+    return SIGN + vec(SIGN_STATEMENT, vault) + body

@@ -68,11 +68,26 @@ def seal(public: bytes, plaintext: bytes, info: bytes) -> bytes:
     Raises:
         FormatError: not a public key.
     """
-    return _HPKE.encrypt(plaintext, _public(public), info=info)
+    try:
+        return _HPKE.encrypt(plaintext, _public(public), info=info)
+    except ValueError:  # an X25519 point of low order, which would share no secret
+        raise FormatError("nothing can be sealed to this public key") from None
+
+
+def check_public(public: bytes) -> None:
+    """Return if something can be sealed to a key that somebody else brings; raises FormatError."""
+    seal(public, b"", b"")
 
 
 def aead_seal(key: bytes, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
-    """AES-256-GCM: nonce (12) || ciphertext || tag (16)."""
+    """AES-256-GCM: nonce (12) || ciphertext || tag (16).
+
+    Raises:
+        FormatError: a key or a nonce of another size.
+    """
+    if len(nonce) != NONCE_SIZE:
+        raise FormatError("a nonce has 12 bytes")
+    _check(key)
     return nonce + AESGCM(key).encrypt(nonce, plaintext, aad)
 
 
@@ -81,13 +96,21 @@ def aead_open(key: bytes, sealed: bytes, aad: bytes) -> bytes:
 
     Raises:
         SealError: another key, another header, or altered bytes.
+        FormatError: a key of another size.
     """
+    _check(key)
     if len(sealed) < NONCE_SIZE + TAG_SIZE:
         raise SealError("sealed bytes are too short")
     try:
         return AESGCM(key).decrypt(sealed[:NONCE_SIZE], sealed[NONCE_SIZE:], aad)
     except InvalidTag:
         raise SealError("sealed bytes do not open with this key and header") from None
+
+
+def _check(key: bytes) -> None:
+    """The library would take 16 bytes for a key of AES-128."""
+    if len(key) != KEY_SIZE:
+        raise FormatError("a key has 32 bytes")
 
 
 def _public(public: bytes) -> MLKEM768X25519PublicKey:

@@ -19,7 +19,7 @@ from vault.statement import Enrolment, Signed, verify
 from vault.store.person import PersonFile
 from vault.store.records import No
 from vault.store.writer import Writer
-from vault.suite import PUBLIC_SIZE
+from vault.suite import check_public
 
 
 class NewVault(msgspec.Struct, frozen=True):
@@ -42,8 +42,10 @@ def create_vault(writer: Writer, new: NewVault) -> No | None:
     enrolment = _enrolment(new.verify_key, new.vault, new.enrolment)
     if isinstance(enrolment, No):
         return enrolment
-    if len(new.hpke_public) != PUBLIC_SIZE:
-        return No("invalid", "the owner's public key has another size")
+    try:
+        check_public(new.hpke_public)
+    except VaultError:  # found now, and not in a commit that others share
+        return No("invalid", "nothing can be sealed to the owner's public key")
     now = writer.clock()
     made = path.with_suffix(".new")
     made.unlink(missing_ok=True)

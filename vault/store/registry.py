@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from vault.ids import BrandId, Entropy, VaultId
-from vault.labels import KEY_SIZE, vec
+from vault.labels import KEY_SIZE, SECRET_VERIFIER, vec
 from vault.store.errors import Unavailable
 from vault.store.files import Files, migrate
 from vault.store.records import BrandRow
@@ -29,7 +29,7 @@ class BrandSecret(msgspec.Struct, frozen=True):
 
 def secret_verifier(secret: str) -> bytes:
     """What is kept of a client secret or an invitation: they have 256 bits, so that one hash is enough."""
-    return hashlib.sha256(vec(b"hypertouch 1 secret", secret.encode())).digest()
+    return hashlib.sha256(vec(SECRET_VERIFIER, secret.encode())).digest()
 
 
 def draw_secret(prefix: str, entropy: Entropy) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from vault.chunk import ChunkHeader, Sequenced, open_chunk, seal_chunk
+from vault.chunk import ChunkHeader, Sequenced, open_chunk, plain_size, seal_chunk
 from vault.ids import Entropy
 from vault.observation import Observation
 from vault.segment import RAW, Lane, SegmentHeader
@@ -15,13 +15,21 @@ from vault.store.lanes import OpenLane, OpenSegment
 from vault.suite import NONCE_SIZE
 
 MERGED_READINGS: Final = 65_536  # most in one merged chunk
+MERGED_BYTES: Final = 8 << 20  # of columns; payloads in quarantine may have 256 KiB each
 
 
-def seal_waiting(lane: OpenLane, entropy: Entropy) -> ChunkDelta:
-    """Seal what waits in a lane, and let it go."""
+def seal_waiting(lane: OpenLane, entropy: Entropy) -> list[ChunkDelta]:
+    """Seal what waits in a lane, and let it go: one chunk, or several where one could not hold it."""
     readings = Sequenced(lane.seqs, lane.observations)
     lane.seqs, lane.observations = [], []
-    return seal_readings(lane.segment.header, lane.number, lane.lane, lane.key, readings, entropy)
+    groups: Iterable[Sequenced] = (readings,)
+    if len(readings.seqs) > MERGED_READINGS or plain_size(readings) > MERGED_BYTES:
+        each = zip(readings.seqs, readings.observations, strict=True)
+        groups = regroup(Sequenced([seq], [observation]) for seq, observation in each)
+    return [
+        seal_readings(lane.segment.header, lane.number, lane.lane, lane.key, group, entropy)
+        for group in groups
+    ]
 
 
 def seal_readings(
@@ -76,10 +84,13 @@ def regroup(chunks: Iterator[Sequenced]) -> Iterator[Sequenced]:
     """The same readings in as few groups as the format allows."""
     seqs: list[int] = []
     observations: list[Observation] = []
+    size = 0
     for chunk in chunks:
-        if seqs and len(seqs) + len(chunk.seqs) > MERGED_READINGS:
+        more = plain_size(chunk)
+        if seqs and (len(seqs) + len(chunk.seqs) > MERGED_READINGS or size + more > MERGED_BYTES):
             yield Sequenced(seqs, observations)
-            seqs, observations = [], []
+            seqs, observations, size = [], [], 0
+        size += more
         seqs.extend(chunk.seqs)
         observations.extend(chunk.observations)
     if seqs:

@@ -125,7 +125,7 @@ class Writer:
                 delta.next_seq = state.next_seq
             for lane in lanes:
                 if lane.seqs:
-                    deltas[lane.segment.header.vault].chunks.append(seal_waiting(lane, self.entropy))
+                    deltas[lane.segment.header.vault].chunks.extend(seal_waiting(lane, self.entropy))
             if deltas:
                 self._journal(list(deltas.values()))
         except VaultError:
