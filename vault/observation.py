@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Place(msgspec.Struct, frozen=True, array_like=True):
+class Place(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A position: WGS 84 degrees; accuracy is a radius in metres, where known."""
 
     lat: float
@@ -16,7 +16,7 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
 Value = float | bool | str | bytes | Place  # bytes: a payload kept whole in quarantine
 
 
-class Observation(msgspec.Struct, frozen=True, array_like=True):
+class Observation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One (channel, kind, time, value) of a device.
 
     ``time`` is milliseconds since the Unix epoch, UTC.  ``claimed`` is the device's own time

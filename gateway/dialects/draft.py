@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
+
 from gateway.dialects.clock import event_time
 from gateway.dialects.reading import DialectName, Reading
-from gateway.dialects.values import No, take
+from gateway.dialects.values import INTEGER_MAX, No, take
 from policies.kinds import Catalogue, Kind, catalogue
 from vault.observation import Observation, Value
 
@@ -61,6 +64,14 @@ class Draft:
         else:
             self._observations.append(Observation(channel, kind.name, self._time, value, self._claimed))
 
+    def plain_numbers(self, channel: str) -> Mapping[str, tuple[str, float, float]]:
+        """Field name -> (kind, low, high) of numbers that may go to ``put_number`` in this channel."""
+        return _plain_numbers() if len(channel) <= CHANNEL_MAX // 4 else {}
+
+    def put_number(self, channel: str, kind: str, value: float) -> None:
+        """Add a plausible number in its kind's own unit: ``add`` without its questions."""
+        self._observations.append(Observation(channel, kind, self._time, value, self._claimed))
+
     def finish(self) -> Reading:
         """Return what was collected."""
         return Reading(self.dialect, tuple(self._observations), self.quarantine, self.dropped)
@@ -68,6 +79,20 @@ class Draft:
     def refuse(self) -> Reading:
         """Return that nothing was understood, whatever was collected."""
         return Reading(self.dialect, (), True, 0)
+
+
+@functools.cache
+def _plain_numbers() -> dict[str, tuple[str, float, float]]:
+    kinds = catalogue()
+    found: dict[str, tuple[str, float, float]] = {}
+    for kind in map(kinds.kind, kinds.names()):
+        if kind.type == "number":
+            low = -INTEGER_MAX if kind.low is None else kind.low
+            high = INTEGER_MAX if kind.high is None else kind.high
+            for name in (kind.name, *kind.aliases):
+                if kinds.find(name) is kind:
+                    found[name] = (kind.name, low, high)
+    return found
 
 
 def names(text: str) -> frozenset[str]:

@@ -84,8 +84,12 @@ def _object(draft: Draft, channel: str, fields: Mapping[str, Any], subject: str,
         if "event" in fields:
             _event(draft, channel, fields)
             return
+    plausible = draft.plain_numbers(channel) if unit is None else {}
     for name, value in fields.items():
-        if value.__class__ is not dict:
+        bounds = plausible.get(name)
+        if bounds is not None and value.__class__ is float and bounds[1] <= value <= bounds[2]:
+            draft.put_number(channel, bounds[0], value)  # nearly every field of nearly every message
+        elif value.__class__ is not dict:
             _field(draft, channel, subject if name == "value" else name, value, unit)
         elif nesting:
             _object(draft, child(channel, name), value, name, nesting - 1)

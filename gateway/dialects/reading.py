@@ -15,7 +15,7 @@ DialectName = Literal["owntracks", "plain", "senml", "tasmota", "zigbee2mqtt"]
 NAMES: tuple[str, ...] = get_args(DialectName)
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """What was understood of one payload.
 
     ``quarantine`` is true when the payload, whole or in part, was not understood: the caller then

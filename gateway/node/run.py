@@ -7,6 +7,7 @@ input; it prints one JSON line when it is ready.  The config holds no secrets.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -94,6 +95,7 @@ async def serve(config: NodeConfig) -> None:
 
     rpc = RpcServer(NodeCalls(writer, thread, OwnerCalls(writer, cut), watch, status), data.socket)
     await rpc.start()
+    gc.freeze()  # what start-up made stays; a collection need not look at it again
     ticking = asyncio.create_task(_tick(thread, writer, watch))
     print(msgspec.json.encode(Ready(mqtt, mqtts, fingerprint)).decode(), flush=True)
     await stopped.wait()

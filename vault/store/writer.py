@@ -313,15 +313,14 @@ class Writer:
             lane.observations.append(observation)
             seq += 1
         state.next_seq = seq
-        delta.devices.append(
-            DeviceDelta(
-                device,
-                arrival.at,
-                len(arrival.observations),
-                int(arrival.quarantine is not None),
-                arrival.dropped,
-            )
-        )
+        counts = delta.devices[-1] if delta.devices and delta.devices[-1].id == device else None
+        if counts is None:
+            counts = DeviceDelta(device, arrival.at)
+            delta.devices.append(counts)
+        counts.last_seen = arrival.at
+        counts.readings += len(arrival.observations)
+        counts.quarantined += arrival.quarantine is not None
+        counts.dropped += arrival.dropped
 
     def _remembers(
         self, state: VaultState, delta: Delta, device: DeviceId, client: bytes, packet_id: int, digest: bytes
