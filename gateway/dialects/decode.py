@@ -38,7 +38,10 @@ def decode(payload: bytes) -> Any:
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     # Every key is followed by a colon, nearly always at once.  Where the numbers differ, look closer.
-    if payload.count(b'":') != _count_keys(document) and _has_duplicates(payload):
+    colons = payload.count(b'":')
+    if document.__class__ is dict and len(document) == colons:  # the usual: one flat object
+        return document
+    if colons != _count_keys(document) and _has_duplicates(payload):
         return None
     return document
 

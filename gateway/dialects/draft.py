@@ -87,8 +87,8 @@ def _plain_numbers() -> dict[str, tuple[str, float, float]]:
     found: dict[str, tuple[str, float, float]] = {}
     for kind in map(kinds.kind, kinds.names()):
         if kind.type == "number":
-            low = -INTEGER_MAX if kind.low is None else kind.low
-            high = INTEGER_MAX if kind.high is None else kind.high
+            low = 1 - INTEGER_MAX if kind.low is None else kind.low
+            high = INTEGER_MAX - 1 if kind.high is None else kind.high
             for name in (kind.name, *kind.aliases):
                 if kinds.find(name) is kind:
                     found[name] = (kind.name, low, high)

@@ -34,6 +34,7 @@ _PLACE = frozenset((*LATITUDES, *LONGITUDES, *ACCURACIES))
 _SPECIAL = frozenset((*UNITS, *LATITUDES, "event"))  # without one of these, an object is a list of fields
 _FOREIGN_UNIT = "\0"  # a unit that no kind has
 _ABSENT = object()
+_NUMBERS = (float, int)  # and not bool
 
 
 def read(topic: str, payload: bytes, arrival: int, settings: DialectSettings) -> Reading:
@@ -87,8 +88,8 @@ def _object(draft: Draft, channel: str, fields: Mapping[str, Any], subject: str,
     plausible = draft.plain_numbers(channel) if unit is None else {}
     for name, value in fields.items():
         bounds = plausible.get(name)
-        if bounds is not None and value.__class__ is float and bounds[1] <= value <= bounds[2]:
-            draft.put_number(channel, bounds[0], value)  # nearly every field of nearly every message
+        if bounds is not None and value.__class__ in _NUMBERS and bounds[1] <= value <= bounds[2]:
+            draft.put_number(channel, bounds[0], float(value))  # nearly every field of nearly every message
         elif value.__class__ is not dict:
             _field(draft, channel, subject if name == "value" else name, value, unit)
         elif nesting:
