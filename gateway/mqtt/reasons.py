@@ -7,21 +7,15 @@ from enum import IntEnum, unique
 
 @unique
 class Reason(IntEnum):
-    """Why something succeeded (below 0x80) or did not."""
+    """Why something succeeded (below 0x80) or did not: those of the standard that this door gives."""
 
     SUCCESS = 0x00
-    GRANTED_QOS_1 = 0x01
-    GRANTED_QOS_2 = 0x02
-    DISCONNECT_WITH_WILL = 0x04
-    UNSPECIFIED = 0x80
     MALFORMED = 0x81
     PROTOCOL_ERROR = 0x82
     NOT_STORED = 0x83  # "Implementation specific error"
     UNSUPPORTED_VERSION = 0x84
     CLIENT_ID_INVALID = 0x85
     BAD_CREDENTIALS = 0x86
-    NOT_AUTHORIZED = 0x87
-    SERVER_UNAVAILABLE = 0x88
     SERVER_BUSY = 0x89
     SHUTTING_DOWN = 0x8B
     BAD_AUTHENTICATION_METHOD = 0x8C
@@ -42,10 +36,8 @@ RETURN_CODES: dict[int, int] = {
     Reason.SUCCESS: 0,
     Reason.UNSUPPORTED_VERSION: 1,
     Reason.CLIENT_ID_INVALID: 2,
-    Reason.SERVER_UNAVAILABLE: 3,
     Reason.SERVER_BUSY: 3,
     Reason.SHUTTING_DOWN: 3,
     Reason.QUOTA_EXCEEDED: 3,
     Reason.BAD_CREDENTIALS: 4,
-    Reason.NOT_AUTHORIZED: 5,
 }

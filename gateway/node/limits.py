@@ -76,7 +76,7 @@ class Throttle:
     """
 
     def __init__(
-        self, burst: int = 50, interval: float = 0.02, longest: float = 1.0, sources: int = 4096
+        self, burst: int = 64, interval: float = 1 / 64, longest: float = 1.0, sources: int = 4096
     ) -> None:
         self._burst, self._interval, self._longest, self._sources = burst, interval, longest, sources
         self._due: OrderedDict[str, float] = OrderedDict()

@@ -15,8 +15,8 @@ from gateway.mqtt import PUBACK_WORD, PUBREC_WORD, Publish, Reason
 from gateway.node.limits import MESSAGE_COST
 from gateway.node.ports import Delivery
 
-_SLOTS = 4096  # packet ids remembered with their message, a power of two
-_MASK = _SLOTS - 1
+REMEMBERED = 4096  # packet ids remembered with their message, a power of two
+_MASK = REMEMBERED - 1
 
 
 class Batch:
@@ -74,8 +74,8 @@ class Window:
                         continue
                     self._unreleased[packet_id] = batch
                 if not ids:
-                    ids.frombytes(bytes(_SLOTS * ids.itemsize))
-                    marks.frombytes(bytes(_SLOTS * marks.itemsize))
+                    ids.frombytes(bytes(REMEMBERED * ids.itemsize))
+                    marks.frombytes(bytes(REMEMBERED * marks.itemsize))
                 slot = packet_id & _MASK
                 mark = hash((publish.topic, publish.payload))
                 if publish.dup and ids[slot] == packet_id:
