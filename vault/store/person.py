@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -104,7 +105,10 @@ class PersonFile:
                 statement = verify(
                     self.vault.verify_key, self.id, msgspec.msgpack.decode(signed, type=Signed)
                 )
-                if isinstance(statement, GrantStatement) and statement.grant == GrantId(grant).text:
+                if not isinstance(statement, GrantStatement):
+                    continue
+                named = statement.grant, statement.key_hash
+                if named == (GrantId(grant).text, hashlib.sha256(public).digest()):
                     yield LiveGrant.of(GrantId(grant), public, statement.terms)
 
     def recent(self, device: DeviceId, client: bytes) -> dict[int, bytes]:
