@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
-from paho.mqtt.enums import MQTTProtocolVersion
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 REPO = Path(__file__).parent.parent
 PASSPHRASE = "seven drowsy otters juggle marmalade at dawn"
