@@ -85,6 +85,7 @@ def build(
             HTTPException: _http_error,
             Exception: _our_fault,
         },
+        before_request=_framed_once,
         before_send=[_always],
         lifespan=[tidied],
         request_max_body_size=OAUTH_BODY,
@@ -100,6 +101,16 @@ def build(
 async def healthz() -> Answer:
     """Whether this door is there; nothing else."""
     return answer_json({"ok": True})
+
+
+async def _framed_once(request: HttpRequest) -> None:
+    """Two ways to tell where a body ends are two requests to whoever reads the other one (RFC 9112, 6.3)."""
+    names = [name for name, _ in request.scope["headers"]]
+    if b"transfer-encoding" in names and b"content-length" in names:
+        detail = "Send Content-Length or Transfer-Encoding, not both."
+        raise ProblemError(
+            "bad-request", "The request cannot be understood.", detail, 400, {"Connection": "close"}
+        )
 
 
 async def _always(message: Message, _: Scope) -> None:

@@ -39,7 +39,7 @@ class DoorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     poll_interval: int = POLL_INTERVAL_S  # seconds between two polls of one request
     rates: Rates = Rates()
     max_connections: int = 800
-    patience_s: float = 8.0  # for a request to arrive, and to go on arriving
+    patience_s: float = 8.0  # for a request to begin, to arrive, and to go on arriving
     max_requests: int = 50_000  # after as many, or
     max_age_s: int = 3600  # after as long a door makes room for a fresh one
     ended_age_s: int = 45  # and so long after a grant that it served has ended

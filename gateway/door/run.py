@@ -33,7 +33,6 @@ from vault.store.reader import Reader
 
 RECYCLE: Final = 75  # EX_TEMPFAIL of sysexits.h
 DRAIN_S: Final = 5
-KEEP_ALIVE_S: Final = 15
 HEAD_MAX: Final = 16 << 10  # bytes of a request's first line and headers
 BACKLOG: Final = 512
 
@@ -84,7 +83,7 @@ def server_for(app: Litestar) -> DoorServer:
         server_header=False,
         limit_concurrency=door.config.max_connections,
         backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_keep_alive=max(1, round(door.config.patience_s)),
         timeout_graceful_shutdown=DRAIN_S,
         h11_max_incomplete_event_size=HEAD_MAX,
         ssl_certfile=door.config.tls_cert or None,
