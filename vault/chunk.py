@@ -183,6 +183,8 @@ def _values(values: Sequence[Value]) -> Iterator[bytes]:
             yield _numbers([place.lon for place in places])
             yield _integers([index for index, _ in accurate])
             yield _numbers([accuracy for _, accuracy in accurate])
+        case _:  # an int passes for a float where types are checked
+            raise FormatError("a chunk holds no values of this type")
 
 
 def _all(values: Sequence[Value], kind: type[T]) -> Iterable[T]:
