@@ -40,6 +40,7 @@ class MemoryIngest:
         self.held = False
         self.failing = False
         self.waiting: list[Callable[[], None]] = []
+        self.on_submit: Callable[[], None] = lambda: None  # on the door's loop, before anything is taken
         self._changed = threading.Condition()
 
     def authenticate(self, username: str, password: bytes) -> DeviceLink | None:
@@ -47,6 +48,7 @@ class MemoryIngest:
         return self.links[username] if self.passwords.get(username) == password else None
 
     def submit(self, link: DeviceLink, deliveries: list[Delivery], done: Done) -> None:
+        self.on_submit()
         named = [(link.id, delivery) for delivery in deliveries]
 
         def commit() -> None:

@@ -312,6 +312,7 @@ def test_draining_does_not_wait_for_ever() -> None:
         assert running.run(running.endpoint.drain(0.1)) is False
         assert device.closed()
         running.release()
+        assert running.endpoint.counters.acknowledged == 0
 
 
 def test_a_door_that_was_never_opened_drains() -> None:

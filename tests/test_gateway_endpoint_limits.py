@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import threading
 import tracemalloc
 from collections.abc import Iterator
@@ -245,6 +246,21 @@ def test_memory_in_flight_is_given_back_when_its_device_has_gone() -> None:
         running.release()
         other.send(client.publish("a", b"1"))
         assert ids([other.receive()], PUBACK) == [1]
+
+
+def test_what_had_been_read_is_stored_although_the_connection_broke() -> None:
+    """The break is noticed at the first acknowledgement, with most of the messages still to be parsed."""
+    limits = Limits(turn_seconds=0.0, turn_packets=1)
+    with door(limits) as running, RawClient(running.port) as device:
+        device.connect()
+        reset = struct.pack("ii", 1, 0)
+        device.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        running.ingest.on_submit = device.socket.close
+        device.send(
+            client.publish("a", b"first", 1), *(client.publish("a", b"%d" % n, 0) for n in range(999))
+        )
+        running.ingest.wait(lambda: len(running.ingest.stored) == 1000)
+        assert running.call(lambda: running.endpoint.disconnect("meter")) == 0, "its session has ended"
 
 
 def test_a_flood_waits_for_the_turns_of_others() -> None:
