@@ -28,7 +28,7 @@ from vault.store.reader import Reader
 
 TIDY_S: Final = 2.0
 
-_WORDS: Final = {
+STATUS_WORDS: Final = {
     404: (
         "not-found",
         "There is nothing here.",
@@ -37,6 +37,31 @@ _WORDS: Final = {
     405: ("method", "This endpoint has another method.", "The header Allow says which."),
     413: ("too-large", "The request is too large.", "Send less at once."),
 }
+
+
+@get("/healthz")
+async def healthz() -> Answer:
+    """Whether this door is there; nothing else."""
+    return answer_json({"ok": True})
+
+
+HANDLERS: Final = (
+    healthz,
+    oauth.server_metadata,
+    oauth.resource_metadata,
+    oauth.bc_authorize,
+    oauth.token,
+    grants.introspect,
+    grants.revoke,
+    grants.show_grant,
+    grants.return_grant,
+    data.observations,
+    owner.owner_call,
+    owner.owner_salts,
+    owner.owner_login,
+    owner.owner_create,
+    owner.owner_enrol,
+)
 
 
 def build(
@@ -62,23 +87,7 @@ def build(
             await door.tidy(closing=True)
 
     app = Litestar(
-        route_handlers=[
-            healthz,
-            oauth.server_metadata,
-            oauth.resource_metadata,
-            oauth.bc_authorize,
-            oauth.token,
-            grants.introspect,
-            grants.revoke,
-            grants.show_grant,
-            grants.return_grant,
-            data.observations,
-            owner.owner_call,
-            owner.owner_salts,
-            owner.owner_login,
-            owner.owner_create,
-            owner.owner_enrol,
-        ],
+        route_handlers=[*HANDLERS],
         dependencies={"door": Provide(lambda: door, sync_to_thread=False)},
         exception_handlers={
             DoorError: answer_error,
@@ -95,12 +104,6 @@ def build(
     )
     app.state.door = door
     return app
-
-
-@get("/healthz")
-async def healthz() -> Answer:
-    """Whether this door is there; nothing else."""
-    return answer_json({"ok": True})
 
 
 async def _framed_once(request: HttpRequest) -> None:
@@ -125,7 +128,7 @@ def _http_error(request: HttpRequest, error: HTTPException) -> Answer:
     status = error.status_code
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _our_fault(request, error)
-    slug, title, detail = _WORDS.get(
+    slug, title, detail = STATUS_WORDS.get(
         status, ("bad-request", "The request cannot be understood.", "Check its form against PROTOCOL.md.")
     )
     return answer_error(request, ProblemError(slug, title, detail, status, error.headers))
