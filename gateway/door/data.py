@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
+import msgspec
 from litestar import Response, get
 
 from gateway.door.context import Door, Held
@@ -53,9 +54,7 @@ async def observations(request: HttpRequest, door: TheDoor) -> Answer:
     await door.tell(Flush(held.vault))
     found = _open(door, held, permit, after, query.limit)
     await door.tell(Record(held.grant, _entry(door, held, permit, found)))
-    # The node may have been asked to end the grant while we worked: look again, with nothing remembered.
-    again = _authenticate(door, token, source(request))
-    _permit(door, again, read)
+    _permit(door, _look_again(door, held), read)
     door.serve(held.grant)
     cursor = write_cursor(token, held.grant, query, found.last_seq)
     headers = {
@@ -86,6 +85,14 @@ def _authenticate(door: Door, token: str, source: str) -> Held:
         door.failures.charge(("token", source), now)
         raise _refused(door, grant, "token")
     return held
+
+
+def _look_again(door: Door, held: Held) -> Held:
+    """The grant as it is now; it may have ended while the page was made. Raises ProblemError."""
+    slot, row = door.reader.slot(held.vault, held.grant), door.reader.grant(held.vault, held.grant)
+    if slot is None or row is None or slot.pepper != held.slot.pepper:
+        raise _refused(door, held.grant, "ended")
+    return msgspec.structs.replace(held, row=row, slot=slot)
 
 
 def _permit(door: Door, held: Held, read: Read) -> Permit:
