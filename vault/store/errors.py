@@ -9,6 +9,12 @@ StoreError
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
 from vault.errors import VaultError
 
 
@@ -30,3 +36,16 @@ class TooNew(StoreError):
 
 class NotAVault(StoreError):
     """A file that is not a vault of ours."""
+
+
+@contextmanager
+def unavailable(what: str) -> Iterator[None]:
+    """The edge where errors of SQLite, of the disk and of damaged rows become ours.
+
+    Raises:
+        Unavailable: ``what``, from the error behind it.
+    """
+    try:
+        yield
+    except (sqlite3.Error, OSError, msgspec.DecodeError) as error:
+        raise Unavailable(what) from error

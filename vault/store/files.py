@@ -10,9 +10,11 @@ import fcntl
 import os
 import sqlite3
 import time
+from contextlib import closing
 from importlib import resources
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from vault.store.errors import InUse, NotAVault, TooNew
 
@@ -25,11 +27,25 @@ class Files:
     """The real disk."""
 
     def connect(self, path: Path) -> sqlite3.Connection:
-        """Open, or make, a file for writing, in autocommit mode; 0600 whatever the umask."""
-        if not path.exists():
+        """Open, or make, a file for writing, in autocommit mode; 0600 whatever the umask.
+
+        Raises:
+            TooNew: a newer version wrote it; not a byte of it is changed.
+        """
+        if path.exists():
+            self._refuse_newer(path)
+        else:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_EXCL, 0o600))
         path.chmod(0o600)
         connection = self.open_sqlite(str(path), uri=False)
+        try:
+            self._set_up(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _set_up(self, connection: sqlite3.Connection) -> None:
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",  # NORMAL loses acknowledged rows in a power cut
@@ -40,13 +56,29 @@ class Files:
             f"busy_timeout={BUSY_MS}",
         ):
             connection.execute("PRAGMA " + pragma)
-        return connection
+
+    def _refuse_newer(self, path: Path) -> None:
+        """Ask before anything is written: even choosing the journal mode would change the file."""
+        with closing(self.connect_readonly(path)) as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            raise TooNew("a file of the data directory was written by a newer version")
 
     def connect_readonly(self, path: Path) -> sqlite3.Connection:
         """Open a file that the node writes, for short reads."""
         connection = self.open_sqlite(f"file:{_quoted(path)}?mode=ro", uri=True)
-        for pragma in ("trusted_schema=OFF", "temp_store=MEMORY", f"busy_timeout={BUSY_MS}", "query_only=ON"):
-            connection.execute("PRAGMA " + pragma)
+        try:
+            for pragma in (
+                "trusted_schema=OFF",
+                "cell_size_check=ON",
+                "temp_store=MEMORY",
+                f"busy_timeout={BUSY_MS}",
+                "query_only=ON",
+            ):
+                connection.execute("PRAGMA " + pragma)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def open_sqlite(self, name: str, *, uri: bool) -> sqlite3.Connection:
@@ -67,6 +99,14 @@ class Files:
     def fsync(self, descriptor: int) -> None:
         """Make what was written durable."""
         os.fsync(descriptor)
+
+    def fsync_directory(self, path: Path) -> None:
+        """Make names that were made, changed or removed in a directory durable."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def lock(path: Path, wait_s: float = 0.0) -> int:
@@ -92,21 +132,18 @@ def lock(path: Path, wait_s: float = 0.0) -> int:
 
 
 def migrate(connection: sqlite3.Connection, name: str) -> None:
-    """Bring a file to this version's schema; ``name`` is "person", "node" or "intake".
+    """Bring a file to this version's schema, whole or not at all; ``name`` is "person", "node" or "intake".
 
     Raises:
-        TooNew: a newer version wrote it; it is left untouched.
         NotAVault: it is another program's.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > SCHEMA_VERSION:
-        raise TooNew("a file of the data directory was written by a newer version")
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if (tables or version) and application != APPLICATION_ID:
+        raise NotAVault("a file of the data directory is another program's")
     if version == SCHEMA_VERSION:
         return
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'table'").fetchone()
-    if tables and application != APPLICATION_ID:
-        raise NotAVault("a file of the data directory is another program's")
     from sqlite_utils import Database, Migrations  # administration only: kept off the doors' start-up
 
     migrations = Migrations("hypertouch." + name)
@@ -118,7 +155,9 @@ def migrate(connection: sqlite3.Connection, name: str) -> None:
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
-    migrations.apply(Database(connection))
+    database = Database(connection)
+    with database.atomic():  # the table of migrations, too: half a file would be another program's
+        migrations.apply(database)
 
 
 def statements(name: str) -> list[str]:
@@ -134,6 +173,4 @@ def statements(name: str) -> list[str]:
 
 
 def _quoted(path: Path) -> str:
-    from urllib.parse import quote
-
     return quote(str(path.absolute()))

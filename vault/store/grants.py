@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
 import msgspec
 
+from policies.errors import RequestError
 from policies.grant import (
     Active,
     Approve,
@@ -39,14 +41,15 @@ from vault.errors import VaultError
 from vault.grantkey import Slot
 from vault.ids import ID_SIZE, BrandId, GrantId, TouchpointId, VaultId
 from vault.ledger import Entry, What
-from vault.segment import SegmentHeader
 from vault.statement import GrantStatement, Signed, verify
+from vault.store.errors import unavailable
 from vault.store.lanes import DAY_MS, LiveGrant
 from vault.store.live import Frozen
-from vault.store.person import STATE
+from vault.store.person import PersonFile
 from vault.store.reading import segment_rows
 from vault.store.records import No, SegmentRow
 from vault.store.writer import Writer
+from vault.suite import check_public
 
 PICKUP_MS: Final = 15 * 60_000  # after the first pick-up the same token is given again, then never
 ERASE_AFTER_MS: Final = 24 * 3_600_000  # of uptime after access_until: one clock glitch destroys nothing
@@ -80,19 +83,20 @@ def ask(writer: Writer, request: Request) -> No | None:
     vault = writer.registry.locate(request.touchpoint)
     if vault is None:
         return unknown
-    connection, now = writer.file(vault).connection, writer.clock()
-    row = connection.execute(
-        "SELECT brand, ended FROM touchpoint WHERE id = ?", (request.touchpoint,)
-    ).fetchone()
+    file, now = writer.file(vault), writer.now()
+    row = file.row("SELECT brand, ended FROM touchpoint WHERE id = ?", (request.touchpoint,))
     if row is None or row[0] != request.brand or row[1] is not None:
         return unknown
-    waiting = connection.execute("SELECT state FROM grant_ WHERE touchpoint = ?", (request.touchpoint,))
-    if any(
-        isinstance(state, Pending) and now < state.expires for (s,) in waiting if (state := STATE.decode(s))
-    ):
+    waiting = file.rows("SELECT id FROM grant_ WHERE touchpoint = ?", (request.touchpoint,))
+    states = (file.state(GrantId(grant)) for (grant,) in waiting)
+    if any(isinstance(state, Pending) and now < state.expires for state in states):
         return No("conflict", "a request at this touchpoint waits for its answer", "poll the one you have")
-    writer.live.create_slot(vault, request.grant, request.slot)
-    writer.registry.place(request.grant, vault)
+    try:
+        check_public(request.public)
+    except VaultError:  # found now, and not in a commit that others share
+        return No("invalid", "nothing can be sealed to this request's key")
+    if file.state(request.grant) is not None or not writer.registry.place(request.grant, vault):
+        return No("conflict", "this id is taken")
     values = (
         request.grant,
         request.brand,
@@ -103,63 +107,58 @@ def ask(writer: Writer, request: Request) -> No | None:
         request.ask,
         request.binding_message,
         now,
+        request.expires,
     )
-    writer.transact(
-        vault,
-        Entry(now, "asked", grant=request.grant.text, brand=request.brand.text),
-        lambda c: c.execute(
-            "INSERT INTO grant_ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL)", values
-        ),
-    )
+    writer.live.create_slot(vault, request.grant, request.slot)
+    try:
+        writer.transact(
+            vault,
+            Entry(now, "asked", grant=request.grant.text, brand=request.brand.text),
+            lambda c: c.execute(
+                "INSERT INTO grant_ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL)", values
+            ),
+        )
+    except VaultError:
+        with suppress(VaultError):  # if this fails, too, it is done when the vault is next opened
+            writer.live.erase_slot(vault, request.grant)
+        raise
     return None
 
 
 def prepare(writer: Writer, vault: VaultId, grant: GrantId, signed: Signed) -> Prepared | No:
     """Verify an approval, rotate, and seal forward from now; the same statement again resumes."""
     file = writer.file(vault)
-    row = file.connection.execute(
-        "SELECT public, ask, asked, state, statement FROM grant_ WHERE id = ?", (grant,)
-    ).fetchone()
-    if row is None:
+    row = file.row("SELECT public, ask, asked, statement FROM grant_ WHERE id = ?", (grant,))
+    state = file.state(grant)
+    if row is None or state is None:
         return NOT_HERE
-    public, details, asked, state, before = row
+    public, details, asked, before = row
     try:
         statement = verify(file.vault.verify_key, vault, signed)
     except VaultError:
         return No("not_authorised", "the approval is not signed by this vault's owner")
     if not isinstance(statement, GrantStatement):
         return No("invalid", "not the approval of a request")
-    asks = parse_details(details, catalogue(), purposes(), asked // 1000)
-    shown = terms_hash(ask_hash(asks), statement.terms)
-    if (statement.grant, statement.key_hash, statement.terms_hash) != (
-        grant.text,
-        hashlib.sha256(public).digest(),
-        shown,
-    ):
-        return No(
-            "refused", "the approval is of other terms than this request's", "look at the request again"
-        )
-    if (wider := exceeds(asks, statement.terms)) is not None:
-        return No("refused", wider.reason)
+    if (no := _answers(statement, grant, public, details, asked)) is not None:
+        return no
     encoded = msgspec.msgpack.encode(signed)
-    if not (isinstance(STATE.decode(state), Preparing) and before == encoded):
+    if not (isinstance(state, Preparing) and before == encoded):
         if statement.generation != file.generation():
             return No(
                 "conflict", "the vault changed since the request was shown", "look at the request again"
             )
-        now = writer.clock()
-        after = advance(STATE.decode(state), Approve(now, statement.terms))
+        after = advance(state, Approve(writer.now(), statement.terms))
         if isinstance(after, Refusal):
             return No("conflict", after.reason)
-        kinds = tuple(sorted({selector.kind for selector in statement.terms.selectors}))
-        _store(
-            writer, vault, grant, after, _entry(writer, vault, grant, "approved", kinds), statement=encoded
-        )
+        entry = _entry(writer, vault, grant, "approved", statement.terms.kinds)
+        _store(writer, vault, grant, after, entry, statement=encoded)
         writer.state(vault).open.admit(LiveGrant.of(grant, public, statement.terms))
     writer.move(vault)
     terms = statement.terms
     days = terms.data_from * 1000 // DAY_MS, (terms.data_until * 1000 - 1) // DAY_MS
-    return Prepared(segment_rows(file.connection, *days), writer.state(vault).next_seq - 1)
+    with unavailable("a vault's file is damaged"):
+        segments = segment_rows(writer.file(vault).connection, *days)
+    return Prepared(segments, writer.state(vault).next_seq - 1)
 
 
 def commit(writer: Writer, vault: VaultId, grant: GrantId, boxes: list[tuple[bytes, bytes]]) -> No | None:
@@ -168,17 +167,12 @@ def commit(writer: Writer, vault: VaultId, grant: GrantId, boxes: list[tuple[byt
     state = file.state(grant)
     if state is None:
         return NOT_HERE
-    now = writer.clock()
-    after = advance(state, Commit(now))
+    after = advance(state, Commit(writer.now()))
     if isinstance(after, Refusal):
         return No("conflict", after.reason)
     for segments, _ in boxes:
-        for at in range(0, len(segments), ID_SIZE):
-            row = file.connection.execute(
-                "SELECT header FROM segment WHERE id = ? AND ledger = 0", (segments[at : at + ID_SIZE],)
-            ).fetchone()
-            if row is None or not _within(SegmentHeader.decode(row[0]).day, after):
-                return No("refused", "a box names a segment outside the approved time")
+        if not segments or not all(_given(file, segment, after) for segment in _split(segments)):
+            return No("refused", "a box names a segment outside the approved time")
     values = [(grant, segments, box) for segments, box in boxes]
     _store(
         writer,
@@ -193,17 +187,17 @@ def commit(writer: Writer, vault: VaultId, grant: GrantId, boxes: list[tuple[byt
 
 def deny(writer: Writer, vault: VaultId, grant: GrantId, reason: str) -> No | None:
     """No."""
-    return end(writer, vault, grant, Deny(writer.clock(), reason), "denied")
+    return end(writer, vault, grant, Deny(writer.now(), reason), "denied")
 
 
 def revoke(writer: Writer, vault: VaultId, grant: GrantId) -> No | None:
     """The owner ends it; final when this returns."""
-    return end(writer, vault, grant, Revoke(writer.clock()), "ended")
+    return end(writer, vault, grant, Revoke(writer.now()), "ended")
 
 
 def give_back(writer: Writer, vault: VaultId, grant: GrantId) -> No | None:
     """The brand ends it."""
-    return end(writer, vault, grant, Return(writer.clock()), "ended")
+    return end(writer, vault, grant, Return(writer.now()), "ended")
 
 
 def end(writer: Writer, vault: VaultId, grant: GrantId, event: Event, what: What) -> No | None:
@@ -215,7 +209,6 @@ def end(writer: Writer, vault: VaultId, grant: GrantId, event: Event, what: What
     if isinstance(after, Refusal):
         return No("conflict", after.reason)
     entry = _entry(writer, vault, grant, what, note=getattr(after, "why", ""))
-    writer.state(vault).open.dismiss(grant)
     _store(
         writer,
         vault,
@@ -226,13 +219,14 @@ def end(writer: Writer, vault: VaultId, grant: GrantId, event: Event, what: What
         lambda c: c.execute("DELETE FROM grant_box WHERE grant_ = ?", (grant,)),
         ends=[grant],
     )
+    writer.state(vault).open.dismiss(grant)
     return None
 
 
 def picked_up(writer: Writer, vault: VaultId, grant: GrantId) -> None:
     """The token was handed out; the first time is remembered and told."""
-    file, now = writer.file(vault), writer.clock()
-    row = file.connection.execute("SELECT picked_up FROM grant_ WHERE id = ?", (grant,)).fetchone()
+    file, now = writer.file(vault), writer.now()
+    row = file.row("SELECT picked_up FROM grant_ WHERE id = ?", (grant,))
     if row is not None and row[0] is None:
         writer.transact(
             vault,
@@ -243,53 +237,81 @@ def picked_up(writer: Writer, vault: VaultId, grant: GrantId) -> None:
 
 def first_use(writer: Writer, vault: VaultId, grant: GrantId) -> None:
     """The token was used: it can be picked up no more."""
-    now = writer.clock()
+    file, now = writer.file(vault), writer.now()
     writer.live.erase_pickup(vault, grant)
-    writer.transact(
-        vault,
-        None,
-        lambda c: c.execute("UPDATE grant_ SET used = ? WHERE id = ? AND used IS NULL", (now, grant)),
-    )
+    row = file.row("SELECT used FROM grant_ WHERE id = ?", (grant,))
+    if row is not None and row[0] is None:
+        writer.transact(
+            vault, None, lambda c: c.execute("UPDATE grant_ SET used = ? WHERE id = ?", (now, grant))
+        )
 
 
 def tick(writer: Writer, vault: VaultId) -> None:
-    """What time brings: requests lapse, pick-ups close, and grants over for a day of uptime are erased."""
-    mark, now = writer.live.clock(), writer.clock()
-    rows = (
-        writer.file(vault)
-        .connection.execute("SELECT id, state, picked_up, overdue FROM grant_ WHERE length(wrapped_seed) > 0")
-        .fetchall()
-    )
-    for raw, packed, handed_out, overdue in rows:
-        grant, state = GrantId(raw), STATE.decode(packed)
-        if handed_out is not None and now > handed_out + PICKUP_MS and writer.live.has_pickup(vault, grant):
+    """What time brings: requests lapse, pick-ups close, and grants over for a day of uptime are erased.
+
+    Nothing while the clock cannot be believed.
+    """
+    mark, now = writer.live.clock(), writer.now()
+    if mark.frozen is not Frozen.NO:
+        return
+    file = writer.file(vault)
+    rows = file.rows("SELECT id, picked_up, expires, overdue FROM grant_ WHERE length(wrapped_seed) > 0")
+    for raw, handed_out, expires, overdue in rows:
+        grant = GrantId(raw)
+        state = file.state(grant)
+        closed = now >= expires or (handed_out is not None and now > handed_out + PICKUP_MS)
+        if closed and writer.live.has_pickup(vault, grant):
             writer.live.erase_pickup(vault, grant)
-        if mark.frozen is not Frozen.NO:
-            continue
         if isinstance(state, Pending) and now >= state.expires:
             end(writer, vault, grant, Lapse(now), "lapsed")
-        elif isinstance(state, Preparing | Active) and now >= state.terms.access_until * 1000:
-            if overdue is None:
-                writer.transact(vault, None, partial(_overdue, grant=grant, uptime=mark.uptime))
-            elif mark.uptime - overdue >= ERASE_AFTER_MS:
+        elif isinstance(state, Preparing | Active):
+            over = now >= state.terms.access_until * 1000
+            if over and overdue is not None and mark.uptime - overdue >= ERASE_AFTER_MS:
                 end(writer, vault, grant, Expire(now), "ended")
+            elif over != (overdue is not None):
+                since = mark.uptime if over else None
+                writer.transact(vault, None, partial(_overdue, grant=grant, uptime=since))
 
 
-def _overdue(connection: sqlite3.Connection, grant: GrantId, uptime: int) -> None:
+def _overdue(connection: sqlite3.Connection, grant: GrantId, uptime: int | None) -> None:
     connection.execute("UPDATE grant_ SET overdue = ? WHERE id = ?", (uptime, grant))
 
 
-def _within(day: int, state: GrantState) -> bool:
-    if not isinstance(state, Active):
+def _answers(
+    statement: GrantStatement, grant: GrantId, public: bytes, details: bytes, asked: int
+) -> No | None:
+    """Why a statement is no answer to this request; None: it is."""
+    try:
+        asks = parse_details(details, catalogue(), purposes(), asked // 1000)
+    except RequestError:
+        return No("refused", "the request cannot be read any more", "let the brand ask again")
+    shown = terms_hash(ask_hash(asks), statement.terms)
+    signed = statement.grant, statement.key_hash, statement.terms_hash
+    if signed != (grant.text, hashlib.sha256(public).digest(), shown):
+        return No(
+            "refused", "the approval is of other terms than this request's", "look at the request again"
+        )
+    wider = exceeds(asks, statement.terms)
+    return No("refused", wider.reason) if wider is not None else None
+
+
+def _split(segments: bytes) -> Iterator[bytes]:
+    return (segments[at : at + ID_SIZE] for at in range(0, len(segments), ID_SIZE))
+
+
+def _given(file: PersonFile, segment: bytes, state: GrantState) -> bool:
+    """Whether a segment holds readings of a day that was approved."""
+    row = file.row("SELECT day FROM segment WHERE id = ? AND ledger = 0", (segment,))
+    if row is None or not isinstance(state, Active):
         return False
     since, until = state.terms.data_from * 1000, state.terms.data_until * 1000
-    return since // DAY_MS <= day <= (until - 1) // DAY_MS
+    return bool(since // DAY_MS <= row[0] <= (until - 1) // DAY_MS)
 
 
 def _entry(
     writer: Writer, vault: VaultId, grant: GrantId, what: What, kinds: tuple[str, ...] = (), note: str = ""
 ) -> Entry:
-    row = writer.file(vault).connection.execute("SELECT brand FROM grant_ WHERE id = ?", (grant,)).fetchone()
+    row = writer.file(vault).row("SELECT brand FROM grant_ WHERE id = ?", (grant,))
     return Entry(writer.clock(), what, grant=grant.text, brand=BrandId(row[0]).text, kinds=kinds, note=note)
 
 

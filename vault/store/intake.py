@@ -8,6 +8,8 @@ later moved into the persons' files and dropped; what a crash leaves is moved at
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +18,7 @@ import msgspec
 from vault.device import DIGEST_SIZE
 from vault.ids import Entropy, plain
 from vault.ledger import Head, SealedEntry
-from vault.store.errors import Unavailable
+from vault.store.errors import Unavailable, unavailable
 from vault.store.files import Files, migrate
 
 RECENT_SIZE: Final = 2 + DIGEST_SIZE  # bytes: packet id || digest
@@ -114,46 +116,65 @@ _DECODER = msgspec.msgpack.Decoder(list[Delta])
 
 
 class Intake:
-    """The journal file."""
+    """The journal file; raises Unavailable throughout."""
 
     def __init__(self, files: Files, path: Path, entropy: Entropy) -> None:
         self._files, self._path = files, path
-        self._connection = self._open()
-        row = self._connection.execute("SELECT id FROM journal").fetchone()
-        if row is None:
-            self._connection.execute("INSERT INTO journal VALUES (?)", (entropy(16),))
+        self._broken = False
+        self._sizes: dict[int, int] = {}  # rows there are, and of how many vaults each tells
+        with unavailable("the intake journal cannot be opened"):
+            self._connection = self._open()
             row = self._connection.execute("SELECT id FROM journal").fetchone()
-        self.id: bytes = row[0]
-        self.last = self._highest()
+            if row is None:
+                self._connection.execute("INSERT INTO journal VALUES (?)", (entropy(16),))
+                row = self._connection.execute("SELECT id FROM journal").fetchone()
+            self.id: bytes = row[0]
+            self.last = self._highest()
 
     def append(self, deltas: list[Delta]) -> int:
         """Make a commit durable and return its row number.
 
         Raises:
             Unavailable: the disk did not take it. The journal is opened again and cut back to the last
-                row that is known to be durable, because after a failed fsync nothing is known of the rest.
+                row that is known to be durable, because after a failed fsync nothing is known of the rest;
+                until that is done, nothing more is taken.
         """
         blob = _ENCODER.encode(deltas)
-        try:
+        with self._writing("the intake journal could not be written"):
             self._connection.execute("INSERT INTO intake (deltas) VALUES (?)", (blob,))
             self.last = self._highest()
-        except (sqlite3.Error, OSError) as error:
-            self._reopen()
-            raise Unavailable("the intake journal could not be written") from error
+        self._sizes[self.last] = len(deltas)
         return self.last
 
     def pending(self) -> list[tuple[int, list[Delta]]]:
         """What a former process left, in order."""
-        rows = self._connection.execute("SELECT id, deltas FROM intake ORDER BY id")
-        return [(number, _DECODER.decode(blob)) for number, blob in rows]
+        with unavailable("the intake journal is damaged"):
+            rows = self._connection.execute("SELECT id, deltas FROM intake ORDER BY id")
+            found = [(number, _DECODER.decode(blob)) for number, blob in rows]
+        self._sizes = {number: len(deltas) for number, deltas in found}
+        return found
 
-    def drop(self, upto: int) -> None:
-        """Forget rows that were moved; raises Unavailable."""
-        try:
-            self._connection.execute("DELETE FROM intake WHERE id <= ?", (upto,))
-        except sqlite3.Error as error:
-            self._reopen()
-            raise Unavailable("the intake journal could not be emptied") from error
+    def keep(self, kept: Mapping[int, list[Delta]]) -> None:
+        """Forget all but these deltas of these rows, which keep their numbers: each file says by them how
+        far it came.
+        """
+        gone = [(number,) for number in self._sizes if number not in kept]
+        shrunk = [(n, deltas) for n, deltas in kept.items() if len(deltas) < self._sizes[n]]
+        if not gone and not shrunk:
+            return
+        with self._writing("the intake journal could not be emptied"):
+            run = self._connection.execute
+            run("BEGIN IMMEDIATE")
+            self._connection.executemany("DELETE FROM intake WHERE id = ?", gone)
+            for number, deltas in shrunk:
+                run("UPDATE intake SET deltas = ? WHERE id = ?", (_ENCODER.encode(deltas), number))
+            run("COMMIT")
+        self._sizes = {number: len(deltas) for number, deltas in kept.items()}
+
+    def truncate(self) -> None:
+        """Let nothing that was forgotten stay in the log: boxes of a grant that ended."""
+        with unavailable("the intake journal could not be emptied"):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Give the file back."""
@@ -161,8 +182,12 @@ class Intake:
 
     def _open(self) -> sqlite3.Connection:
         connection = self._files.connect(self._path)
-        migrate(connection, "intake")
-        connection.execute("PRAGMA wal_autocheckpoint=4096")
+        try:
+            migrate(connection, "intake")
+            connection.execute("PRAGMA wal_autocheckpoint=4096")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _highest(self) -> int:
@@ -170,10 +195,23 @@ class Intake:
         row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'intake'").fetchone()
         return int(row[0]) if row else 0
 
-    def _reopen(self) -> None:
+    @contextmanager
+    def _writing(self, what: str) -> Iterator[None]:
+        if self._broken:
+            self._mend()
         try:
+            with unavailable(what):
+                yield
+        except Unavailable:
+            self._broken = True
+            with suppress(Unavailable):  # then before the next write
+                self._mend()
+            raise
+
+    def _mend(self) -> None:
+        """What a failed write left may be on disk or not: make sure that it is not."""
+        with unavailable("the intake journal cannot be opened"):
             self._connection.close()
             self._connection = self._open()
             self._connection.execute("DELETE FROM intake WHERE id > ?", (self.last,))
-        except (sqlite3.Error, OSError) as error:
-            raise Unavailable("the intake journal cannot be opened") from error
+        self._broken = False

@@ -97,7 +97,8 @@ class OpenVault:
         self.readers: dict[GrantId, LiveGrant] = {}
         self.segments: dict[int, OpenSegment] = {}
         self._index: dict[tuple[bytes, int, str, str], list[OpenLane]] = {}
-        self._fresh: list[OpenLane] = []
+        self._fresh: list[OpenLane] = []  # opened since the last commit that is durable
+        self._begun: list[int] = []  # days whose segment was
 
     def lane_for(self, device: DeviceId, observation: Observation, delta: Delta, now: int) -> OpenLane:
         """The lane of a reading, opened if need be; what opening adds to disk goes into ``delta``."""
@@ -119,18 +120,34 @@ class OpenVault:
         return segment
 
     def seal_boxes(self, delta: Delta) -> None:
-        """Append the grants' boxes for lanes opened since the last call: one box a grant."""
+        """Append the grants' boxes for the lanes that this commit opened: one box a grant."""
         keys: dict[GrantId, list[LaneKey]] = {}
         for lane in self._fresh:
             entry = LaneKey(lane.segment.header.segment, lane.number, lane.lane.encode(), RAW, lane.key)
             for reader in lane.readers:
                 keys.setdefault(reader.grant, []).append(entry)
-        self._fresh.clear()
         for grant, entries in keys.items():
             segments, box = seal_grant_box(
                 self.readers[grant].public, self._key_id, self.vault, grant, entries
             )
             delta.boxes.append((grant, segments, box))
+
+    def settle(self) -> None:
+        """What was opened is on disk."""
+        self._fresh.clear()
+        self._begun.clear()
+
+    def undo(self) -> None:
+        """What was opened is not on disk: forget it.  Its numbers and parts are not given again, because a
+        box that did not make it to an end may lie somewhere all the same.
+        """
+        for lane in self._fresh:
+            series = lane.lane.device, lane.segment.header.day, lane.lane.channel, lane.lane.kind
+            self._index[series].remove(lane)
+            del lane.segment.lanes[lane.number]
+        for day in self._begun:
+            self.segments.pop(day, None)
+        self.settle()
 
     def admit(self, reader: LiveGrant) -> None:
         """From now on readings of these series are sealed to this grant as well."""
@@ -149,12 +166,6 @@ class OpenVault:
             del self._index[place]
         return segment
 
-    def forget(self) -> None:
-        """Drop every open segment: what they had on disk is the owner's to open."""
-        self.segments.clear()
-        self._index.clear()
-        self._fresh.clear()
-
     def _retire(self, selectors: Iterable[Selector]) -> None:
         touched = {(s.device, s.kind) for s in selectors}
         for place in [p for p in self._index if (DeviceId(p[0]).text, p[3]) in touched]:
@@ -166,6 +177,7 @@ class OpenVault:
         segment = self.segments.get(day)
         if segment is None:
             segment = self.segments[day] = self.new_segment(day, delta)
+            self._begun.append(day)
         segment.last_write = now
         readers, since, until = self._readers_at(device.text, channel, kind, time)
         series = (bytes(device), channel, kind)
@@ -178,8 +190,7 @@ class OpenVault:
         name = seal_lane_name(segment.key, segment.header, opened.number, lane, self._entropy(NONCE_SIZE))
         delta.lanes.append(LaneDelta(segment.header.segment, opened.number, device, name))
         self._index.setdefault((device, day, channel, kind), []).append(opened)
-        if readers:
-            self._fresh.append(opened)
+        self._fresh.append(opened)
         return opened
 
     def _readers_at(

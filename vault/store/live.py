@@ -10,7 +10,7 @@ from __future__ import annotations
 import binascii
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from pathlib import Path
 from typing import Final
@@ -20,12 +20,14 @@ import msgspec
 from vault.grantkey import Slot
 from vault.ids import GrantId, VaultId
 from vault.labels import KEY_SIZE
+from vault.store.errors import Unavailable, unavailable
 from vault.store.files import Files
 
 SECTOR: Final = 512
 _BODY = struct.Struct(">4sB3xQ16s16s32s16s")  # magic, record, turn, vault, grant, secret, numbers
 _MAGIC: Final = b"HTLV"
 _NUMBERS = struct.Struct(">qq")
+_NOTHING = bytes(16)  # where a record is of no grant, or of no vault
 
 
 class Record(IntEnum):
@@ -61,8 +63,8 @@ class ClockMark(msgspec.Struct, frozen=True):
 class _Sector(msgspec.Struct, frozen=True):
     record: Record
     turn: int = 0
-    vault: bytes = bytes(16)
-    grant: bytes = bytes(16)
+    vault: bytes = _NOTHING
+    grant: bytes = _NOTHING
     secret: bytes = bytes(KEY_SIZE)
     numbers: tuple[int, int] = (0, 0)
 
@@ -111,12 +113,12 @@ class LiveReader:
 
     def generation(self, vault: VaultId) -> int | None:
         """A vault's generation; None: not known here."""
-        found = self._find((Record.VAULT, vault, bytes(16)))
+        found = self._find((Record.VAULT, vault, _NOTHING))
         return found.numbers[0] if found else None
 
     def clock(self) -> ClockMark:
         """The clock mark."""
-        found = self._find((Record.CLOCK, bytes(16), bytes(16)))
+        found = self._find((Record.CLOCK, _NOTHING, _NOTHING))
         return ClockMark(*found.numbers, Frozen(found.secret[0])) if found else ClockMark()
 
     def _find(self, key: _Key) -> _Sector | None:
@@ -142,29 +144,47 @@ class LiveReader:
 
 
 class Live:
-    """The node's view: reads everything once, writes single sectors, says when they are durable."""
+    """The node's view: reads everything once, writes single sectors, says when they are durable.
+
+    What it holds in memory is what is meant to be on disk.  After a failed write or fsync nothing is known
+    of the sectors it concerned, so they are written again before anything else is.
+    """
 
     def __init__(self, files: Files, path: Path) -> None:
         self._files = files
         self.existed = path.exists() and path.stat().st_size > 0
-        self._descriptor = files.open_live(path)
         self._sectors: dict[_Key, list[tuple[int, _Sector]]] = {}
+        self._grants: dict[bytes, set[bytes]] = {}
         self._free: list[int] = []
-        self._end = os.fstat(self._descriptor).st_size // SECTOR
-        for place in range(self._end):
-            sector = _Sector.decode(os.pread(self._descriptor, SECTOR, place * SECTOR))
-            if sector is None:
-                self._free.append(place)
-            else:
-                self._sectors.setdefault(_key(sector), []).append((place, sector))
+        self._unsure: dict[int, bytes] = {}
+        with unavailable("the live file cannot be opened"):
+            self._descriptor = files.open_live(path)
+            if not self.existed:
+                files.fsync_directory(path.parent)
+            self._end = os.fstat(self._descriptor).st_size // SECTOR
+            for place in range(self._end):
+                sector = _Sector.decode(os.pread(self._descriptor, SECTOR, place * SECTOR))
+                if sector is None:
+                    self._free.append(place)
+                else:
+                    self._note(place, sector)
 
     def close(self) -> None:
         """Give the descriptor back."""
         os.close(self._descriptor)
 
+    def settle(self) -> None:
+        """Write what is not known to be durable, and fsync; raises Unavailable."""
+        if self._unsure:
+            with unavailable("the live file could not be written"):
+                for place, data in self._unsure.items():
+                    self._files.pwrite(self._descriptor, data, place * SECTOR)
+                self._files.fsync(self._descriptor)
+            self._unsure.clear()
+
     def clock(self) -> ClockMark:
         """The clock mark as last written."""
-        found = self._newest((Record.CLOCK, bytes(16), bytes(16)))
+        found = self._newest((Record.CLOCK, _NOTHING, _NOTHING))
         return ClockMark(*found.numbers, Frozen(found.secret[0])) if found else ClockMark()
 
     def set_clock(self, mark: ClockMark) -> None:
@@ -174,16 +194,20 @@ class Live:
 
     def generation(self, vault: VaultId) -> int | None:
         """A vault's generation; None: this live file has never seen it."""
-        found = self._newest((Record.VAULT, vault, bytes(16)))
+        found = self._newest((Record.VAULT, vault, _NOTHING))
         return found.numbers[0] if found else None
 
     def set_generation(self, vault: VaultId, generation: int) -> None:
         """Write a vault's generation; durable when it returns."""
         self._alternate(_Sector(Record.VAULT, vault=vault, numbers=(generation, 0)))
 
-    def slots(self) -> set[tuple[bytes, bytes]]:
-        """(vault, grant) of every slot there is."""
-        return {(vault, grant) for record, vault, grant in self._sectors if record >= Record.PEPPER}
+    def vaults(self) -> list[VaultId]:
+        """The vaults that have requests or grants."""
+        return [VaultId(vault) for vault in self._grants]
+
+    def grants(self, vault: VaultId) -> set[GrantId]:
+        """The grants of a vault that have a slot."""
+        return {GrantId(grant) for grant in self._grants.get(vault, ())}
 
     def has_pickup(self, vault: VaultId, grant: GrantId) -> bool:
         """Whether the token can still be picked up."""
@@ -191,40 +215,57 @@ class Live:
 
     def create_slot(self, vault: VaultId, grant: GrantId, slot: Slot) -> None:
         """Write a grant's secrets; durable when it returns. Comes before the grant's row."""
+        self.settle()
         self._write(self._place(), _Sector(Record.PEPPER, 0, vault, grant, slot.pepper))
         self._write(self._place(), _Sector(Record.PICKUP, 0, vault, grant, slot.pickup_salt))
-        self._files.fsync(self._descriptor)
+        try:
+            self.settle()
+        except Unavailable:
+            self._erase((Record.PEPPER, vault, grant), (Record.PICKUP, vault, grant))
+            raise
+
+    def erase_slot(self, vault: VaultId, grant: GrantId) -> None:
+        """Zero a grant's secrets; durable when it returns."""
+        self._erase((Record.PEPPER, vault, grant), (Record.PICKUP, vault, grant))
+        self.settle()
 
     def erase_pickup(self, vault: VaultId, grant: GrantId) -> None:
         """Zero the pick-up salt; durable when it returns."""
         self._erase((Record.PICKUP, vault, grant))
+        self.settle()
 
-    def end_grants(self, vault: VaultId, grants: list[GrantId], generation: int) -> None:
+    def end_grants(self, vault: VaultId, grants: Iterable[GrantId], generation: int) -> None:
         """The commit of a narrowing: slots zeroed, generation raised, one fsync for both."""
+        self.settle()
         for grant in grants:
-            for record in (Record.PEPPER, Record.PICKUP):
-                self._erase((record, vault, grant), sync=False)
+            self._erase((Record.PEPPER, vault, grant), (Record.PICKUP, vault, grant))
         self.set_generation(vault, generation)
 
-    def _erase(self, key: _Key, *, sync: bool = True) -> None:
-        for place, _ in self._sectors.pop(key, ()):
-            self._files.pwrite(self._descriptor, bytes(SECTOR), place * SECTOR)
-            self._free.append(place)
-        if sync:
-            self._files.fsync(self._descriptor)
+    def _erase(self, *keys: _Key) -> None:
+        for key in keys:
+            for place, _ in self._sectors.pop(key, ()):
+                self._unsure[place] = bytes(SECTOR)
+                self._free.append(place)
+            record, vault, grant = key
+            if record is Record.PEPPER and vault in self._grants:
+                self._grants[vault].discard(grant)
+                if not self._grants[vault]:
+                    del self._grants[vault]
 
     def _newest(self, key: _Key) -> _Sector | None:
         return max((s for _, s in self._sectors.get(key, ())), key=lambda s: s.turn, default=None)
 
     def _alternate(self, sector: _Sector) -> None:
-        """Write over the older of the pair."""
+        """Write over the older of the pair, when the newer is known to be durable."""
+        if not all(place not in self._unsure for place, _ in self._sectors.get(_key(sector), ())):
+            self.settle()
         pair = sorted(self._sectors.get(_key(sector), ()), key=lambda item: item[1].turn)
         place = pair[0][0] if len(pair) > 1 else self._place()
         newer = msgspec.structs.replace(sector, turn=pair[-1][1].turn + 1 if pair else 1)
         if len(pair) > 1:
             self._sectors[_key(sector)].remove(pair[0])
         self._write(place, newer)
-        self._files.fsync(self._descriptor)
+        self.settle()
 
     def _place(self) -> int:
         if self._free:
@@ -233,5 +274,10 @@ class Live:
         return self._end - 1
 
     def _write(self, place: int, sector: _Sector) -> None:
-        self._files.pwrite(self._descriptor, sector.encode(), place * SECTOR)
+        self._unsure[place] = sector.encode()
+        self._note(place, sector)
+
+    def _note(self, place: int, sector: _Sector) -> None:
         self._sectors.setdefault(_key(sector), []).append((place, sector))
+        if sector.record is Record.PEPPER:
+            self._grants.setdefault(sector.vault, set()).add(sector.grant)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
+from vault.errors import FormatError
 from vault.ids import VaultId
 
 
@@ -69,5 +71,9 @@ class DataDir:
         return self.vaults / f"{vault.text}.db"
 
     def vault_ids(self) -> list[VaultId]:
-        """Every vault whose file is here."""
-        return sorted(VaultId.parse(path.stem) for path in self.vaults.glob("*.db"))
+        """Every vault whose file is here; files that are not named as vaults are not."""
+        found: list[VaultId] = []
+        for path in self.vaults.glob("*.db"):
+            with suppress(FormatError):
+                found.append(VaultId.parse(path.stem))
+        return sorted(found)

@@ -6,8 +6,10 @@ Each function is one transaction with its ledger entry; "no" comes back as a val
 from __future__ import annotations
 
 import hmac
-import os
 import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -16,10 +18,17 @@ from vault.ids import BrandId, ClientId, DeviceId, TouchpointId, VaultId
 from vault.ledger import GENESIS, Entry
 from vault.person import WrappedRoot
 from vault.statement import Enrolment, Signed, verify
-from vault.store.person import PersonFile
+from vault.store.errors import NotAVault, Unavailable, unavailable
+from vault.store.files import migrate
+from vault.store.intake import Delta
+from vault.store.person import PersonFile, apply
 from vault.store.records import No
+from vault.store.state import VaultState
 from vault.store.writer import Writer
 from vault.suite import check_public
+
+TAKEN: Final = No("conflict", "this id is taken")
+_NEW_CLIENT: Final = "INSERT INTO client VALUES (?, ?, ?, ?, ?, NULL)"
 
 
 class NewVault(msgspec.Struct, frozen=True):
@@ -46,35 +55,45 @@ def create_vault(writer: Writer, new: NewVault) -> No | None:
         check_public(new.hpke_public)
     except VaultError:  # found now, and not in a commit that others share
         return No("invalid", "nothing can be sealed to the owner's public key")
-    now = writer.clock()
     made = path.with_suffix(".new")
-    made.unlink(missing_ok=True)
-    from vault.store.files import migrate
-
-    connection = writer.files.connect(made)
-    migrate(connection, "person")
-    connection.execute(
-        "INSERT INTO vault VALUES (?, ?, ?, ?, ?, ?, 1, ?, 0, 1, 0, ?, ?)",
-        (
-            new.vault,
-            new.hpke_public,
-            new.verify_key,
-            msgspec.msgpack.encode(new.wrapped),
-            new.login_verifier,
-            new.recovery_verifier,
-            writer.intake.id,
-            GENESIS,
-            now,
-        ),
-    )
-    connection.close()
+    _make(writer, made, new, enrolment)
     writer.live.set_generation(new.vault, 1)
-    made.rename(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    os.fsync(directory)
-    os.close(directory)
-    writer.transact(new.vault, Entry(now, "created"))
-    return enrol(writer, new.vault, new.enrolment)
+    with unavailable("a vault could not be put in place"):
+        made.rename(path)
+        writer.files.fsync_directory(path.parent)
+    return None
+
+
+def _make(writer: Writer, path: Path, new: NewVault, enrolment: Enrolment) -> None:
+    """A vault's file with its first client and the first entries of its ledger; raises Unavailable."""
+    now = writer.clock()
+    with unavailable("a vault's file could not be made"):
+        for leftover in path.parent.glob(path.stem + ".*"):  # a log of another file would be read as ours
+            leftover.unlink()
+        with closing(writer.files.connect(path)) as connection:
+            migrate(connection, "person")
+            connection.execute(
+                "INSERT INTO vault VALUES (?, ?, ?, ?, ?, ?, 1, ?, 0, 1, 0, ?, ?)",
+                (
+                    new.vault,
+                    new.hpke_public,
+                    new.verify_key,
+                    msgspec.msgpack.encode(new.wrapped),
+                    new.login_verifier,
+                    new.recovery_verifier,
+                    writer.intake.id,
+                    GENESIS,
+                    now,
+                ),
+            )
+    with closing(PersonFile(writer.files, path)) as file:
+        state, delta = VaultState(file, (), writer.entropy, file.recent), Delta(new.vault)
+        state.append(Entry(now, "created"), delta)
+        state.append(Entry(now, "enrolled", note=enrolment.name), delta)
+        row = _client_row(enrolment, new.enrolment, now)
+        file.transact(lambda c: apply(c, delta), lambda c: c.execute(_NEW_CLIENT, row))
+        if not file.checkpoint():  # only the file itself is renamed, not its log
+            raise Unavailable("a vault's file could not be made")
 
 
 def enrol(writer: Writer, vault: VaultId, signed: Signed) -> No | None:
@@ -86,14 +105,10 @@ def enrol(writer: Writer, vault: VaultId, signed: Signed) -> No | None:
     if isinstance(enrolment, No):
         return enrolment
     client, now = ClientId.parse(enrolment.client), writer.clock()
-    if file.connection.execute("SELECT 1 FROM client WHERE id = ?", (client,)).fetchone():
+    if file.row("SELECT 1 FROM client WHERE id = ?", (client,)):
         return No("conflict", "this client was enrolled before")
-    row = (client, enrolment.verify_key, enrolment.name, msgspec.msgpack.encode(signed), now)
-    writer.transact(
-        vault,
-        Entry(now, "enrolled", note=enrolment.name),
-        lambda c: c.execute("INSERT INTO client VALUES (?, ?, ?, ?, ?, NULL)", row),
-    )
+    row = _client_row(enrolment, signed, now)
+    writer.transact(vault, Entry(now, "enrolled", note=enrolment.name), lambda c: c.execute(_NEW_CLIENT, row))
     return None
 
 
@@ -112,12 +127,7 @@ def end_client(writer: Writer, vault: VaultId, client: bytes) -> No | None:
 def client_key(writer: Writer, vault: VaultId, client: bytes) -> bytes | None:
     """The key that a client's envelopes are verified with; None: unknown or ended."""
     file = _file(writer, vault)
-    row = (
-        file
-        and file.connection.execute(
-            "SELECT verify_key FROM client WHERE id = ? AND ended IS NULL", (client,)
-        ).fetchone()
-    )
+    row = file and file.row("SELECT verify_key FROM client WHERE id = ? AND ended IS NULL", (client,))
     return row[0] if row else None
 
 
@@ -128,20 +138,20 @@ def check_login(
     file = _file(writer, vault)
     if file is None:
         return None
-    by_passphrase, by_recovery, wrapped = file.connection.execute(
+    by_passphrase, by_recovery, wrapped = file.row(
         "SELECT login_verifier, recovery_verifier, wrapped FROM vault"
-    ).fetchone()
+    )
     kept = by_recovery if by == "recovery" else by_passphrase
     if not hmac.compare_digest(kept, verifier):
         return None
-    return msgspec.msgpack.decode(wrapped, type=WrappedRoot), file.vault.hpke_public, file.vault.verify_key
+    return _root(wrapped), file.vault.hpke_public, file.vault.verify_key
 
 
 def wrapped_root(writer: Writer, vault: VaultId) -> WrappedRoot | None:
     """The wrapped root, for its salt and parameters."""
     file = _file(writer, vault)
-    row = file and file.connection.execute("SELECT wrapped FROM vault").fetchone()
-    return msgspec.msgpack.decode(row[0], type=WrappedRoot) if row else None
+    row = file and file.row("SELECT wrapped FROM vault")
+    return _root(row[0]) if row else None
 
 
 def rewrap(
@@ -161,15 +171,14 @@ def rewrap(
             values,
         ),
     )
-    writer.file(vault).checkpoint()
+    writer.checkpoint(vault)  # the old wrapping is gone from the log, too
 
 
 def add_device(writer: Writer, vault: VaultId, device: DeviceId, name: bytes, verifier: bytes) -> No | None:
     """A new credential; the name is sealed."""
-    if writer.registry.locate(device) is not None:
-        return No("conflict", "this id is taken")
+    if not _place(writer, device, vault, "SELECT 1 FROM device WHERE id = ?"):
+        return TAKEN
     now = writer.clock()
-    writer.registry.place(device, vault)
     writer.transact(
         vault,
         Entry(now, "device", note="added"),
@@ -211,10 +220,9 @@ def new_touchpoint(writer: Writer, vault: VaultId, touchpoint: TouchpointId, bra
     known = writer.registry.brand(brand)
     if known is None or known.row.ended is not None:
         return No("not_found", "there is no such brand on this node", "`hypertouch brand list` shows them")
-    if writer.registry.locate(touchpoint) is not None:
-        return No("conflict", "this id is taken")
+    if not _place(writer, touchpoint, vault, "SELECT 1 FROM touchpoint WHERE id = ?"):
+        return TAKEN
     now = writer.clock()
-    writer.registry.place(touchpoint, vault)
     writer.transact(
         vault,
         Entry(now, "touchpoint", brand=brand.text, note="made"),
@@ -247,9 +255,6 @@ def _change(
     otherwise: str,
     *more: tuple[str, tuple[object, ...]],
 ) -> No | None:
-    state = writer.state(vault)
-    head, ledger = state.head, state.ledger
-
     def step(connection: sqlite3.Connection) -> None:
         if connection.execute(*statement).rowcount != 1:
             raise _Nothing
@@ -259,7 +264,6 @@ def _change(
     try:
         writer.transact(vault, entry, step)
     except _Nothing:
-        state.head, state.ledger = head, ledger
         return No("not_found", otherwise)
     return None
 
@@ -276,7 +280,22 @@ def _enrolment(verify_key: bytes, vault: VaultId, signed: Signed) -> Enrolment |
 
 
 def _file(writer: Writer, vault: VaultId) -> PersonFile | None:
-    if not writer.data.vault_db(vault).exists():
+    try:
+        return writer.file(vault)
+    except NotAVault:
         return None
-    writer.state(vault)
-    return writer.file(vault)
+
+
+def _place(writer: Writer, made: bytes, vault: VaultId, known: str) -> bool:
+    """Take an id for this vault; one that an attempt which failed left in the registry is free."""
+    return writer.file(vault).row(known, (made,)) is None and writer.registry.place(made, vault)
+
+
+def _client_row(enrolment: Enrolment, signed: Signed, now: int) -> tuple[object, ...]:
+    client = ClientId.parse(enrolment.client)
+    return client, enrolment.verify_key, enrolment.name, msgspec.msgpack.encode(signed), now
+
+
+def _root(wrapped: bytes) -> WrappedRoot:
+    with unavailable("a vault's file is damaged"):
+        return msgspec.msgpack.decode(wrapped, type=WrappedRoot)

@@ -4,39 +4,45 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from policies.grant import Active, GrantState, Preparing
-from vault.ids import DeviceId, GrantId, VaultId
+from vault.errors import VaultError
+from vault.ids import GrantId, VaultId
 from vault.ledger import Head
 from vault.person import owner_key_id
 from vault.statement import GrantStatement, Signed, verify
-from vault.store.errors import Unavailable
-from vault.store.files import Files, migrate
+from vault.store.errors import Unavailable, unavailable
+from vault.store.files import BUSY_MS, Files, migrate
 from vault.store.intake import RECENT_SIZE, Delta
 from vault.store.lanes import LiveGrant
 from vault.store.records import VaultRow
+from vault.suite import check_public
 
 RECENT_MAX: Final = 16_384  # digests kept for one client id; no client has more in flight
 RECENT_ROWS: Final = 1_024  # in as many rows at most; a quiet device has one message a row
 STATE: Final = msgspec.msgpack.Decoder(GrantState)
+_DAMAGED: Final = "a vault's file is damaged"
 
 
 class PersonFile:
     """A connection to one person's file; only the writer's thread uses it."""
 
     def __init__(self, files: Files, path: Path) -> None:
-        try:
+        with unavailable("a vault's file cannot be opened"):
             self.connection = files.connect(path)
-            migrate(self.connection, "person")
-            self.connection.execute("PRAGMA foreign_keys=ON")
+        try:
+            with unavailable("a vault's file cannot be opened"):
+                migrate(self.connection, "person")
+                self.connection.execute("PRAGMA foreign_keys=ON")
             self.vault = self._vault()
-        except (sqlite3.Error, OSError) as error:
-            raise Unavailable("a vault's file cannot be opened") from error
+        except BaseException:
+            self.connection.close()
+            raise
         self.id = VaultId(self.vault.vault)
         self.key_id = owner_key_id(self.vault.hpke_public, self.vault.verify_key)
 
@@ -46,7 +52,7 @@ class PersonFile:
 
     def transact(self, *steps: Callable[[sqlite3.Connection], object]) -> None:
         """Run steps in one durable transaction; raises Unavailable, and then none of them happened."""
-        try:
+        with unavailable("a vault's file could not be written"):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 for step in steps:
@@ -56,72 +62,94 @@ class PersonFile:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
-        except (sqlite3.Error, OSError) as error:
-            raise Unavailable("a vault's file could not be written") from error
 
     def checkpoint(self) -> bool:
-        """Empty the write-ahead log, and deleted bytes with it; False: a reader was in the way."""
+        """Empty the write-ahead log, and deleted bytes with it; False: a reader or the disk was in the way.
+
+        It does not wait for readers: everybody's commits would wait with it.
+        """
         try:
+            self.connection.execute("PRAGMA busy_timeout=0")
             busy = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            self.connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
         except sqlite3.Error:
             return False
         return not busy
 
+    def row(self, sql: str, values: Sequence[object] = ()) -> Any:
+        """The first row of a query, or None; raises Unavailable."""
+        with unavailable(_DAMAGED):
+            return self.connection.execute(sql, values).fetchone()
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
+        """All rows of a query; raises Unavailable."""
+        with unavailable(_DAMAGED):
+            return self.connection.execute(sql, values).fetchall()
+
     def next_seq(self) -> int:
         """The sequence number of the next reading."""
-        return int(self.connection.execute("SELECT next_seq FROM vault").fetchone()[0])
-
-    def moved(self) -> tuple[bytes, int]:
-        """Which intake journal was moved here last, and up to which row."""
-        journal, number = self.connection.execute("SELECT intake, moved FROM vault").fetchone()
-        return journal, number
+        return int(self.row("SELECT next_seq FROM vault")[0])
 
     def head(self) -> Head:
         """The ledger's head."""
-        number, hashed = self.connection.execute("SELECT ledger_number, ledger_hash FROM vault").fetchone()
-        return Head(number, hashed)
+        return Head(*self.row("SELECT ledger_number, ledger_hash FROM vault"))
 
     def generation(self) -> int:
         """Raised by every narrowing."""
-        return int(self.connection.execute("SELECT generation FROM vault").fetchone()[0])
+        return int(self.row("SELECT generation FROM vault")[0])
 
-    def states(self) -> Iterator[tuple[GrantId, GrantState]]:
+    def standing(self) -> tuple[int, int, int]:
+        """Three numbers that only grow: an older copy of the file is behind in one of them, or the same."""
+        generation, number, next_seq = self.row("SELECT generation, ledger_number, next_seq FROM vault")
+        return generation, number, next_seq
+
+    def states(self) -> list[tuple[GrantId, GrantState]]:
         """Every request and grant."""
-        for grant, state in self.connection.execute("SELECT id, state FROM grant_"):
-            yield GrantId(grant), STATE.decode(state)
+        rows = self.rows("SELECT id, state FROM grant_")
+        with unavailable(_DAMAGED):
+            return [(GrantId(grant), STATE.decode(state)) for grant, state in rows]
 
     def state(self, grant: GrantId) -> GrantState | None:
         """One request or grant; None: not in this vault."""
-        row = self.connection.execute("SELECT state FROM grant_ WHERE id = ?", (grant,)).fetchone()
-        return STATE.decode(row[0]) if row else None
+        row = self.row("SELECT state FROM grant_ WHERE id = ?", (grant,))
+        with unavailable(_DAMAGED):
+            return STATE.decode(row[0]) if row else None
 
     def live_grants(self) -> Iterator[LiveGrant]:
-        """Whom new readings are sealed to: only grants whose statement the owner signed."""
-        rows = self.connection.execute(
-            "SELECT id, public, state, statement FROM grant_ WHERE statement NOT NULL"
-        )
-        for grant, public, state, signed in rows.fetchall():
-            if isinstance(STATE.decode(state), Preparing | Active):
+        """Whom new readings are sealed to: only grants whose statement, for this very key, the owner signed.
+
+        What else stands in the row is the host's word, and is not enough.
+        """
+        rows = self.rows("SELECT id, public, state, statement FROM grant_ WHERE statement NOT NULL")
+        for grant, public, state, signed in rows:
+            try:
+                if not isinstance(STATE.decode(state), Preparing | Active):
+                    continue
                 statement = verify(
                     self.vault.verify_key, self.id, msgspec.msgpack.decode(signed, type=Signed)
                 )
-                if not isinstance(statement, GrantStatement):
-                    continue
-                named = statement.grant, statement.key_hash
-                if named == (GrantId(grant).text, hashlib.sha256(public).digest()):
-                    yield LiveGrant.of(GrantId(grant), public, statement.terms)
+                check_public(public)
+            except (VaultError, msgspec.DecodeError):
+                continue
+            if not isinstance(statement, GrantStatement):
+                continue
+            named = statement.grant, statement.key_hash
+            if named == (GrantId(grant).text, hashlib.sha256(public).digest()):
+                yield LiveGrant.of(GrantId(grant), public, statement.terms)
 
-    def recent(self, device: DeviceId, client: bytes) -> dict[int, bytes]:
+    def recent(self, device: bytes, client: bytes) -> dict[int, bytes]:
         """Packet id -> digest of what this client id had acknowledged, latest only."""
-        rows = self.connection.execute(
+        blobs = self.rows(
             "SELECT digests FROM recent WHERE device = ? AND client = ? ORDER BY id", (device, client)
         )
-        return {number: digest for (blob,) in rows for number, digest in read_recent(blob)}
+        return {number: digest for (blob,) in blobs for number, digest in read_recent(blob)}
 
     def _vault(self) -> VaultRow:
-        row = self.connection.execute(
+        row = self.row(
             "SELECT id, hpke_public, verify_key, generation, ledger_number, ledger_hash, created FROM vault"
-        ).fetchone()
+        )
+        if row is None:
+            raise Unavailable(_DAMAGED)
         return VaultRow(*row)
 
 
@@ -152,7 +180,6 @@ def apply(connection: sqlite3.Connection, delta: Delta) -> None:
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         [(c.segment, c.number, c.resolution, c.first_seq, c.last_seq, c.count, c.body) for c in delta.chunks],
     )
-    insert("INSERT INTO ledger VALUES (?, ?, ?)", [(e.number, e.segment, e.sealed) for e in delta.ledger])
     insert("INSERT INTO recent (device, client, count, digests) VALUES (?, ?, ?, ?)", delta.recent)
     insert(
         "UPDATE device SET last_seen = max(coalesce(last_seen, 0), ?), readings = readings + ?,"
@@ -160,13 +187,20 @@ def apply(connection: sqlite3.Connection, delta: Delta) -> None:
         [(d.last_seen, d.readings, d.quarantined, d.dropped, d.id) for d in delta.devices],
     )
     if delta.next_seq:
-        connection.execute("UPDATE vault SET next_seq = ?", (delta.next_seq,))
+        connection.execute("UPDATE vault SET next_seq = max(next_seq, ?)", (delta.next_seq,))
     if delta.head is not None:
+        insert("INSERT INTO ledger VALUES (?, ?, ?)", [(e.number, e.segment, e.sealed) for e in delta.ledger])
         connection.execute(
             "UPDATE vault SET ledger_number = ?, ledger_hash = ?", (delta.head.number, delta.head.hash)
         )
     for device, client in {(device, client) for device, client, _, _ in delta.recent}:
         _trim_recent(connection, device, client)
+
+
+def continues(connection: sqlite3.Connection, delta: Delta) -> bool:
+    """Whether the entries of a delta come next in the ledger; False: the file is an older copy."""
+    (number,) = connection.execute("SELECT ledger_number FROM vault").fetchone()
+    return not delta.ledger or bool(delta.ledger[0].number == number + 1)
 
 
 def _trim_recent(connection: sqlite3.Connection, device: bytes, client: bytes) -> None:
@@ -183,4 +217,4 @@ def _trim_recent(connection: sqlite3.Connection, device: bytes, client: bytes) -
             return
 
 
-__all__ = ["RECENT_MAX", "STATE", "PersonFile", "apply", "read_recent", "write_recent"]
+__all__ = ["RECENT_MAX", "STATE", "PersonFile", "apply", "continues", "read_recent", "write_recent"]

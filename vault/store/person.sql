@@ -55,6 +55,7 @@ CREATE TABLE grant_ (                     -- a request, and the grant it becomes
   ask             BLOB NOT NULL,          -- canonical JSON, the brand's words
   binding_message TEXT NOT NULL,
   asked           INTEGER NOT NULL,
+  expires         INTEGER NOT NULL,       -- until when the token can be picked up, if it is given
   statement       BLOB,                   -- the owner's signed statement
   picked_up       INTEGER,                -- first time the token was handed out
   used            INTEGER,                -- first time it was used

@@ -10,7 +10,7 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -19,6 +19,7 @@ from vault.grantkey import Slot
 from vault.ids import GrantId, VaultId
 from vault.ledger import SealedEntry
 from vault.statement import Signed
+from vault.store.errors import unavailable
 from vault.store.files import Files
 from vault.store.live import ClockMark, LiveReader
 from vault.store.paths import DataDir
@@ -38,6 +39,7 @@ from vault.store.registry import BrandSecret, find_brand, list_brands
 
 OPEN_FILES: Final = 64
 CHUNK_BYTES: Final = 8 << 20  # of chunk bodies in one answer
+DAMAGED: Final = "a file of the data directory is damaged"
 _GRANT = "SELECT id, brand, state, public, ask, binding_message, asked, statement, picked_up FROM grant_"
 _CHUNK = "SELECT id, segment, number, resolution, first_seq, last_seq, count, body FROM chunk"
 _VAULT = "SELECT id, hpke_public, verify_key, generation, ledger_number, ledger_hash, created FROM vault"
@@ -56,7 +58,7 @@ class OverviewRow(msgspec.Struct, frozen=True):
 
 
 class Reader:
-    """See the module."""
+    """See the module; raises Unavailable where a file is damaged, LookupError where a vault is not here."""
 
     def __init__(self, data: DataDir, max_open: int = OPEN_FILES, files: Files | None = None) -> None:
         self._data, self._max_open, self._files = data, max_open, files or Files()
@@ -74,16 +76,18 @@ class Reader:
 
     def locate(self, wanted: bytes) -> VaultId | None:
         """The vault of a device, grant or touchpoint."""
-        row = self._node.execute("SELECT vault FROM located WHERE id = ?", (wanted,)).fetchone()
+        row = _one(self._node, "SELECT vault FROM located WHERE id = ?", wanted)
         return VaultId(row[0]) if row else None
 
     def brand(self, brand: bytes) -> BrandSecret | None:
         """A brand and its secret's verifier; ended ones too."""
-        return find_brand(self._node, brand)
+        with unavailable(DAMAGED):
+            return find_brand(self._node, brand)
 
     def brands(self) -> list[BrandRow]:
         """Every brand of this node."""
-        return list_brands(self._node)
+        with unavailable(DAMAGED):
+            return list_brands(self._node)
 
     def clock(self) -> ClockMark:
         """Whether grants are frozen, and the latest time the node believed."""
@@ -99,26 +103,31 @@ class Reader:
     def snapshot(self, vault: VaultId) -> Iterator[None]:
         """One view of a vault over several calls; keep it to milliseconds, it holds the log back."""
         connection = self._must(vault)
-        connection.execute("BEGIN")
+        with unavailable(DAMAGED):
+            connection.execute("BEGIN")
         try:
             yield
         finally:
-            connection.execute("COMMIT")
+            if connection.in_transaction:
+                connection.execute("COMMIT")
 
     def vault(self, vault: VaultId) -> VaultRow | None:
         """What is in clear about a vault; None: not here."""
         connection = self._vault(vault)
-        row = connection and connection.execute(_VAULT).fetchone()
+        row = _one(connection, _VAULT) if connection else None
         return VaultRow(*row) if row else None
 
     def overview(self, vault: VaultId) -> OverviewRow:
         """Counts for a first look."""
         connection = self._must(vault)
-        states = [STATE.decode(state) for (state,) in connection.execute("SELECT state FROM grant_")]
-        devices, readings = connection.execute(
-            "SELECT count(*) FILTER (WHERE ended IS NULL), coalesce(sum(readings), 0) FROM device"
-        ).fetchone()
-        days = connection.execute("SELECT min(day), max(day) FROM segment WHERE ledger = 0").fetchone()
+        packed = _all(connection, "SELECT state FROM grant_")
+        with unavailable(DAMAGED):
+            states = [STATE.decode(state) for (state,) in packed]
+        devices, readings = _one(
+            connection,
+            "SELECT count(*) FILTER (WHERE ended IS NULL), coalesce(sum(readings), 0) FROM device",
+        )
+        days = _one(connection, "SELECT min(day), max(day) FROM segment WHERE ledger = 0")
         return OverviewRow(
             devices,
             sum(isinstance(state, Pending) for state in states),
@@ -130,82 +139,68 @@ class Reader:
     def client_key(self, vault: VaultId, client: bytes) -> bytes | None:
         """An enrolled client's Ed25519 key; None: unknown or ended."""
         connection = self._vault(vault)
-        row = (
-            connection
-            and connection.execute(
-                "SELECT verify_key FROM client WHERE id = ? AND ended IS NULL", (client,)
-            ).fetchone()
-        )
+        sql = "SELECT verify_key FROM client WHERE id = ? AND ended IS NULL"
+        row = _one(connection, sql, client) if connection else None
         return row[0] if row else None
 
     def clients(self, vault: VaultId) -> list[ClientRow]:
         """Who may speak for the owner."""
-        rows = self._must(vault).execute("SELECT id, name, enrolled, ended FROM client ORDER BY enrolled")
+        rows = _all(self._must(vault), "SELECT id, name, enrolled, ended FROM client ORDER BY enrolled")
         return [ClientRow(*row) for row in rows]
 
     def devices(self, vault: VaultId) -> list[DeviceRow]:
         """Every device, ended ones too."""
-        rows = self._must(vault).execute(
+        rows = _all(
+            self._must(vault),
             "SELECT id, name, created, ended, last_seen, readings, quarantined, dropped"
-            " FROM device ORDER BY created"
+            " FROM device ORDER BY created",
         )
         return [DeviceRow(*row) for row in rows]
 
     def device_verifier(self, vault: VaultId, device: bytes) -> bytes | None:
         """What a device's password is checked against; None: unknown, or it was removed."""
         connection = self._vault(vault)
-        row = (
-            connection
-            and connection.execute(
-                "SELECT verifier FROM device WHERE id = ? AND ended IS NULL", (device,)
-            ).fetchone()
-        )
+        sql = "SELECT verifier FROM device WHERE id = ? AND ended IS NULL"
+        row = _one(connection, sql, device) if connection else None
         return row[0] if row else None
 
     def has_recent(self, vault: VaultId, device: bytes, client: bytes) -> bool:
         """Whether anything of this client id was acknowledged and may come again."""
-        rows = self._must(vault).execute(
-            "SELECT 1 FROM recent WHERE device = ? AND client = ? LIMIT 1", (device, client)
-        )
-        return rows.fetchone() is not None
+        sql = "SELECT 1 FROM recent WHERE device = ? AND client = ? LIMIT 1"
+        return _one(self._must(vault), sql, device, client) is not None
 
     def touchpoints(self, vault: VaultId) -> list[TouchpointRow]:
         """Every touchpoint, ended ones too."""
-        rows = self._must(vault).execute("SELECT id, brand, created, ended FROM touchpoint ORDER BY created")
+        rows = _all(self._must(vault), "SELECT id, brand, created, ended FROM touchpoint ORDER BY created")
         return [TouchpointRow(*row) for row in rows]
 
     def grants(self, vault: VaultId) -> list[GrantRow]:
         """Every request and grant, newest first."""
-        return [self._grant(row) for row in self._must(vault).execute(_GRANT + " ORDER BY asked DESC, id")]
+        return [self._grant(row) for row in _all(self._must(vault), _GRANT + " ORDER BY asked DESC, id")]
 
     def grant(self, vault: VaultId, grant: GrantId) -> GrantRow | None:
         """One request or grant, as it is now."""
-        row = self._must(vault).execute(_GRANT + " WHERE id = ?", (grant,)).fetchone()
+        row = _one(self._must(vault), _GRANT + " WHERE id = ?", grant)
         return self._grant(row) if row else None
 
     def wrapped_seed(self, vault: VaultId, grant: GrantId) -> bytes | None:
         """A grant's wrapped private key; None once it has ended."""
-        row = self._must(vault).execute("SELECT wrapped_seed FROM grant_ WHERE id = ?", (grant,)).fetchone()
+        row = _one(self._must(vault), "SELECT wrapped_seed FROM grant_ WHERE id = ?", grant)
         return row[0] if row and row[0] else None
 
     def boxes(self, vault: VaultId, grant: GrantId, after: int) -> list[tuple[int, bytes, bytes]]:
         """(row, segments, box) of a grant's boxes after a row."""
-        return (
-            self._must(vault)
-            .execute(
-                "SELECT id, segments, box FROM grant_box WHERE grant_ = ? AND id > ? ORDER BY id",
-                (grant, after),
-            )
-            .fetchall()
-        )
+        sql = "SELECT id, segments, box FROM grant_box WHERE grant_ = ? AND id > ? ORDER BY id"
+        return _all(self._must(vault), sql, grant, after)
 
     def segments(self, vault: VaultId, first_day: int, last_day: int) -> list[SegmentRow]:
         """Segments of readings, by day."""
-        return segment_rows(self._must(vault), first_day, last_day)
+        with unavailable(DAMAGED):
+            return segment_rows(self._must(vault), first_day, last_day)
 
     def segment_header(self, vault: VaultId, segment: bytes) -> bytes | None:
         """A segment's header; None: not in this vault."""
-        row = self._must(vault).execute("SELECT header FROM segment WHERE id = ?", (segment,)).fetchone()
+        row = _one(self._must(vault), "SELECT header FROM segment WHERE id = ?", segment)
         return row[0] if row else None
 
     def chunks(
@@ -216,51 +211,34 @@ class Reader:
         since_seq: int,
         limit_bytes: int = CHUNK_BYTES,
     ) -> list[ChunkRow]:
-        """Chunks of some segments after a row, as many as fit."""
-        found: list[ChunkRow] = []
-        for segment in segments:
-            rows = self._must(vault).execute(
-                _CHUNK + " WHERE segment = ? AND id > ? AND last_seq > ?", (segment, after, since_seq)
-            )
-            found.extend(ChunkRow(*row) for row in rows)
-        found.sort(key=lambda chunk: chunk.row)
-        sizes = itertools.accumulate(len(chunk.body) for chunk in found)
-        return [
-            chunk for chunk, size in zip(found, sizes, strict=True) if size - len(chunk.body) < limit_bytes
-        ]
+        """Chunks of some segments after a row, as many as fit; sizes are looked at before bodies."""
+        sizes: list[tuple[int, int]] = []
+        for segment in set(segments):
+            sql = "SELECT id, length(body) FROM chunk WHERE segment = ? AND id > ? AND last_seq > ?"
+            sizes += _all(self._must(vault), sql, segment, after, since_seq)
+        sizes.sort()
+        before = itertools.accumulate((size for _, size in sizes), initial=0)
+        fitting = [row for (row, _), total in zip(sizes, before, strict=False) if total < limit_bytes]
+        return [chunk for row in fitting if (chunk := self.chunk(vault, row)) is not None]
 
     def chunk_index(self, vault: VaultId, after: int) -> Iterator[tuple[int, int, bytes, int]]:
         """(first_seq, row, segment, lane number) of every chunk that reaches beyond a sequence number."""
-        return iter(
-            self._must(vault)
-            .execute(
-                "SELECT first_seq, id, segment, number FROM chunk WHERE last_seq > ? ORDER BY first_seq",
-                (after,),
-            )
-            .fetchall()
-        )
+        sql = "SELECT first_seq, id, segment, number FROM chunk WHERE last_seq > ? ORDER BY first_seq"
+        return iter(_all(self._must(vault), sql, after))
 
     def chunk(self, vault: VaultId, row: int) -> ChunkRow | None:
         """One chunk; None: merged into another meanwhile."""
-        found = self._must(vault).execute(_CHUNK + " WHERE id = ?", (row,)).fetchone()
+        found = _one(self._must(vault), _CHUNK + " WHERE id = ?", row)
         return ChunkRow(*found) if found else None
 
     def ledger(self, vault: VaultId, after: int, limit: int) -> tuple[list[SealedEntry], list[SegmentRow]]:
         """Entries after a number, and the segments they are sealed under."""
         connection = self._must(vault)
-        entries = [
-            SealedEntry(*row)
-            for row in connection.execute(
-                "SELECT number, segment, sealed FROM ledger WHERE number > ? ORDER BY number LIMIT ?",
-                (after, limit),
-            )
-        ]
-        rows = (
-            connection.execute(
-                "SELECT header, owner_box, open FROM segment WHERE id = ?", (segment,)
-            ).fetchone()
-            for segment in dict.fromkeys(entry.segment for entry in entries)
-        )
+        sql = "SELECT number, segment, sealed FROM ledger WHERE number > ? ORDER BY number LIMIT ?"
+        entries = [SealedEntry(*row) for row in _all(connection, sql, after, limit)]
+        sql = "SELECT header, owner_box, open FROM segment WHERE id = ?"
+        named = dict.fromkeys(entry.segment for entry in entries)
+        rows = [row for segment in named if (row := _one(connection, sql, segment))]
         return entries, [SegmentRow(header, box, [], bool(is_open)) for header, box, is_open in rows]
 
     # --- inside -----------------------------------------------------------------------------------
@@ -270,17 +248,19 @@ class Reader:
     ) -> GrantRow:
         grant, brand, state, public, ask, message, asked, statement, picked_up = row
         known = self.brand(brand)
+        with unavailable(DAMAGED):
+            decoded, signed = STATE.decode(state), _SIGNED.decode(statement) if statement else None
         return GrantRow(
             grant=grant,
             brand=brand,
             brand_name=known.row.name if known else "",
             brand_site=known.row.site if known else "",
-            state=STATE.decode(state),
+            state=decoded,
             public=public,
             ask=ask,
             binding_message=message,
             asked=asked,
-            statement=_SIGNED.decode(statement) if statement else None,
+            statement=signed,
             picked_up=picked_up,
         )
 
@@ -296,8 +276,19 @@ class Reader:
             path = self._data.vault_db(vault)
             if not path.exists():
                 return None
-            connection = self._open[vault] = self._files.connect_readonly(path)
+            with unavailable(DAMAGED):
+                connection = self._open[vault] = self._files.connect_readonly(path)
             while len(self._open) > self._max_open:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(vault)
         return connection
+
+
+def _one(connection: sqlite3.Connection, sql: str, *values: object) -> Any:
+    with unavailable(DAMAGED):
+        return connection.execute(sql, values).fetchone()
+
+
+def _all(connection: sqlite3.Connection, sql: str, *values: object) -> list[Any]:
+    with unavailable(DAMAGED):
+        return connection.execute(sql, values).fetchall()

@@ -12,12 +12,13 @@ import msgspec
 
 from vault.ids import BrandId, Entropy, VaultId
 from vault.labels import KEY_SIZE, SECRET_VERIFIER, vec
-from vault.store.errors import Unavailable
+from vault.store.errors import unavailable
 from vault.store.files import Files, migrate
 from vault.store.records import BrandRow
 
 BRAND_PREFIX: Final = "hts_"  # of a brand's client_secret
 INVITE_PREFIX: Final = "hti_"
+_DAMAGED: Final = "the node's file is damaged"
 
 
 class BrandSecret(msgspec.Struct, frozen=True):
@@ -41,10 +42,11 @@ class Registry:
     """A connection to the node's file; only the writer's thread uses it."""
 
     def __init__(self, files: Files, path: Path, entropy: Entropy) -> None:
-        self._connection = files.connect(path)
-        migrate(self._connection, "node")
-        self._connection.execute("INSERT OR IGNORE INTO secret VALUES ('decoy', ?)", (entropy(KEY_SIZE),))
         self._entropy = entropy
+        with unavailable("the node's file cannot be opened"):
+            self._connection = files.connect(path)
+            migrate(self._connection, "node")
+            self._connection.execute("INSERT OR IGNORE INTO secret VALUES ('decoy', ?)", (entropy(KEY_SIZE),))
 
     def close(self) -> None:
         """Give the file back."""
@@ -52,16 +54,22 @@ class Registry:
 
     def decoy(self) -> bytes:
         """The key that unknown vaults' salts derive from."""
-        value: bytes = self._connection.execute("SELECT value FROM secret WHERE name = 'decoy'").fetchone()[0]
-        return value
+        with unavailable(_DAMAGED):
+            row = self._connection.execute("SELECT value FROM secret WHERE name = 'decoy'").fetchone()
+        return bytes(row[0])
 
-    def place(self, found: bytes, vault: VaultId) -> None:
-        """Remember which vault an id belongs to; before the id is in the vault, so that none is lost."""
-        self._write("INSERT OR REPLACE INTO located VALUES (?, ?)", (found, vault))
+    def place(self, found: bytes, vault: VaultId) -> bool:
+        """Remember which vault an id belongs to; before the id is in the vault, so that none is lost.
+
+        False: it belongs to another vault, and stays there.
+        """
+        self._write("INSERT OR IGNORE INTO located VALUES (?, ?)", (found, vault))
+        return self.locate(found) == vault
 
     def locate(self, wanted: bytes) -> VaultId | None:
         """The vault of a device, grant or touchpoint."""
-        row = self._connection.execute("SELECT vault FROM located WHERE id = ?", (wanted,)).fetchone()
+        with unavailable(_DAMAGED):
+            row = self._connection.execute("SELECT vault FROM located WHERE id = ?", (wanted,)).fetchone()
         return VaultId(row[0]) if row else None
 
     def add_brand(self, name: str, site: str, now: int) -> tuple[BrandId, str]:
@@ -79,11 +87,13 @@ class Registry:
 
     def brands(self) -> list[BrandRow]:
         """All of them, by name."""
-        return list_brands(self._connection)
+        with unavailable(_DAMAGED):
+            return list_brands(self._connection)
 
     def brand(self, brand: bytes) -> BrandSecret | None:
         """One brand; None: unknown."""
-        return find_brand(self._connection, brand)
+        with unavailable(_DAMAGED):
+            return find_brand(self._connection, brand)
 
     def invite(self, expires: int) -> str:
         """A one-time code with which a vault can be made from elsewhere."""
@@ -100,10 +110,8 @@ class Registry:
         return changed == 1
 
     def _write(self, sql: str, values: tuple[object, ...]) -> int:
-        try:
+        with unavailable("the node's file could not be written"):
             return self._connection.execute(sql, values).rowcount
-        except sqlite3.Error as error:
-            raise Unavailable("the node's file could not be written") from error
 
 
 def list_brands(connection: sqlite3.Connection) -> list[BrandRow]:

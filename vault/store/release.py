@@ -8,10 +8,11 @@ import msgspec
 
 from policies.decide import Permit
 from vault.chunk import ChunkHeader, open_chunk
-from vault.errors import SealError
+from vault.errors import FormatError, SealError
 from vault.ids import DeviceId, GrantId, VaultId
 from vault.observation import Observation
 from vault.segment import Lane, LaneKey, SegmentHeader, open_grant_box
+from vault.store.lanes import DAY_MS
 from vault.store.reader import Reader
 from vault.suite import Recipient
 
@@ -73,9 +74,21 @@ def page(reader: Reader, permit: Permit, keys: GrantKeys, after: int, limit: int
 
     Chunks of different lanes overlap in sequence, so they are merged as they are opened.  What the permit
     does not cover is left out, whatever the keys could open.
+
+    Raises:
+        SealError: the grant ended meanwhile, or a box, a segment or a chunk is damaged.
     """
+    if permit.empty:
+        return Page([], after, False, 0)
     with reader.snapshot(keys.vault):  # a merge may replace chunks between one query and the next
-        return _page(reader, permit, keys, after, limit)
+        if reader.wrapped_seed(keys.vault, keys.grant) is None:
+            raise SealError("the grant has ended")
+        # In this very view: a chunk whose box came a moment later would be passed by, and never seen again.
+        try:
+            keys.refresh(reader)
+            return _page(reader, permit, keys, after, limit)
+        except FormatError:
+            raise SealError("a box, a segment or a chunk is damaged") from None
 
 
 def _page(reader: Reader, permit: Permit, keys: GrantKeys, after: int, limit: int) -> Page:
@@ -104,7 +117,10 @@ def _page(reader: Reader, permit: Permit, keys: GrantKeys, after: int, limit: in
             return Page(found, found[-1].seq, True, len(lanes))
         if lane not in allowed:
             allowed[lane] = _covers(permit, lane)
-        chunk = reader.chunk(keys.vault, row) if allowed[lane] else None
+        day = keys.header(reader, segment).day * DAY_MS
+        if not allowed[lane] or day >= until or day + DAY_MS <= since:
+            continue
+        chunk = reader.chunk(keys.vault, row)
         if chunk is None:
             continue
         header = ChunkHeader(

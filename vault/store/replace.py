@@ -19,6 +19,13 @@ from vault.statement import Replacement, Signed, verify
 from vault.store.records import No
 from vault.store.writer import Writer
 
+_Place = tuple[bytes, int, str]
+_EXTENT = (
+    "SELECT min(first_seq), max(last_seq), sum(count) FROM chunk"
+    " WHERE segment = ? AND number = ? AND resolution = ?"
+)
+_DELETE = "DELETE FROM chunk WHERE segment = ? AND number = ? AND resolution = ?"
+
 
 class Merged(msgspec.Struct, frozen=True, array_like=True):
     """One chunk that stands for several of a lane."""
@@ -58,24 +65,20 @@ def apply_merge(writer: Writer, vault: VaultId, signed: Signed, chunks: Sequence
     writer.move(vault)
     being_written = {bytes(s.header.segment) for s in writer.state(vault).open.segments.values()}
     for segment in named:
-        row = file.connection.execute("SELECT open, ledger FROM segment WHERE id = ?", (segment,)).fetchone()
+        row = file.row("SELECT open, ledger FROM segment WHERE id = ?", (segment,))
         if row != (1, 0) or segment in being_written:
             return No("conflict", "a segment is closed already, or being written", "nothing needs to be done")
-    lanes: dict[tuple[bytes, int], list[Merged]] = {}
+    lanes: dict[_Place, list[Merged]] = {}
     for chunk in chunks:
-        lanes.setdefault((chunk.segment, chunk.number), []).append(chunk)
-    for (segment, number), merged in lanes.items():
-        before = file.connection.execute(
-            "SELECT min(first_seq), max(last_seq), sum(count) FROM chunk WHERE segment = ? AND number = ?",
-            (segment, number),
-        ).fetchone()
+        lanes.setdefault((chunk.segment, chunk.number, chunk.resolution), []).append(chunk)
+    for place, merged in lanes.items():
+        before = file.row(_EXTENT, place)
         ends = min(c.first_seq for c in merged), max(c.last_seq for c in merged), sum(c.count for c in merged)
         if before != ends:
             return No("conflict", "a lane holds other readings than the replacement", "try again")
 
     def steps(connection: sqlite3.Connection) -> None:
-        for segment, number in lanes:
-            connection.execute("DELETE FROM chunk WHERE segment = ? AND number = ?", (segment, number))
+        connection.executemany(_DELETE, lanes)
         connection.executemany(
             "INSERT INTO chunk (segment, number, resolution, first_seq, last_seq, count, body)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -21,14 +21,18 @@ if TYPE_CHECKING:
 
 
 def check_generation(writer: Writer, vault: VaultId) -> None:
-    """Make a crash good, or end what an older copy would bring back; raises Unavailable."""
+    """Make a crash good, or end what an older copy would bring back; raises Unavailable.
+
+    A narrowing that failed on the live file comes here, too, as its vault is forgotten.
+    """
+    writer.live.settle()  # what it says must be what is on disk
     file = writer.file(vault)
     found, live = file.generation(), writer.live.generation(vault)
     if live is None or found < live:
         _end_everything(writer, vault, max(found, live or 0) + 1)
         return
     kept = {grant for grant, state in file.states() if isinstance(state, Pending | Preparing | Active)}
-    orphans = [GrantId(grant) for owner, grant in writer.live.slots() if owner == vault and grant not in kept]
+    orphans = writer.live.grants(vault) - kept
     if orphans or found > live:
         writer.live.end_grants(vault, orphans, found)
 
@@ -38,7 +42,7 @@ def _end_everything(writer: Writer, vault: VaultId, generation: int) -> None:
     ended: list[tuple[GrantId, GrantState]] = []
     for grant, state in writer.file(vault).states():
         after = advance(state, Restore(now))
-        if not isinstance(after, Refusal) and after != state:
+        if not isinstance(after, Refusal):
             ended.append((grant, after))
             writer.state(vault).open.dismiss(grant)
 
@@ -50,6 +54,5 @@ def _end_everything(writer: Writer, vault: VaultId, generation: int) -> None:
             )
             connection.execute("DELETE FROM grant_box WHERE grant_ = ?", (grant,))
 
-    slots = [GrantId(grant) for owner, grant in writer.live.slots() if owner == vault]
     entry = Entry(now, "restored", times=len(ended))
-    writer.transact(vault, entry, steps, ends=slots, generation=generation)
+    writer.transact(vault, entry, steps, ends=writer.live.grants(vault), generation=generation)

@@ -9,27 +9,27 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
 import msgspec
 
 from vault.errors import VaultError
-from vault.ids import DeviceId, Entropy, GrantId, VaultId
-from vault.ledger import Entry, Head, extend, seal_entry
-from vault.observation import Observation
-from vault.segment import QUARANTINE
-from vault.store.errors import NotAVault, Unavailable
+from vault.ids import Entropy, GrantId, VaultId
+from vault.ledger import Entry
+from vault.store.errors import NotAVault, StoreError, Unavailable, unavailable
 from vault.store.files import Files
-from vault.store.intake import ChunkDelta, Delta, DeviceDelta, Intake, condense, join
-from vault.store.lanes import DAY_MS, OpenLane, OpenSegment, OpenVault
+from vault.store.intake import ChunkDelta, Delta, Intake, join
+from vault.store.lanes import DAY_MS
 from vault.store.live import Live
 from vault.store.paths import DataDir
-from vault.store.person import PersonFile, apply, read_recent, write_recent
+from vault.store.person import PersonFile, apply, continues, read_recent
 from vault.store.registry import Registry
 from vault.store.restore import check_generation
-from vault.store.sealing import merge_segment, seal_waiting
+from vault.store.sealing import merge_segment
+from vault.store.state import Arrival, Digests, VaultState
 
 MOVE_BYTES: Final = 4 << 20  # of pending deltas, at which they are moved
 OPEN_FILES: Final = 128  # persons' files kept open; a file in WAL mode costs three descriptors
@@ -37,44 +37,11 @@ OPEN_DAYS: Final = 64  # segments of one vault
 QUIET_MS: Final = 600_000  # after its day ended, before a segment is closed
 
 
-class Arrival(msgspec.Struct, frozen=True, gc=False):
-    """One message of a device, read and ready to be stored; ``at`` is its arrival in milliseconds.
-
-    ``quarantine`` is the whole payload with its topic, where not all of it was understood.  ``recent``
-    is (client key, packet id, digest) of a QoS 1 or 2 message; with ``redelivered`` it is stored only
-    if that digest is not remembered.
-    """
-
-    vault: VaultId
-    device: DeviceId
-    at: int
-    observations: Sequence[Observation]
-    quarantine: bytes | None = None
-    dropped: int = 0
-    recent: tuple[bytes, int, bytes] | None = None
-    redelivered: bool = False
-
-
 class Note(msgspec.Struct, frozen=True):
     """A ledger entry that shares the next commit."""
 
     vault: VaultId
     entry: Entry
-
-
-class VaultState:
-    """What the writer knows of a vault in memory."""
-
-    __slots__ = ("failed", "head", "ledger", "next_seq", "open", "pending")
-
-    def __init__(self, file: PersonFile, entropy: Entropy) -> None:
-        self.open = OpenVault(file.id, file.vault.hpke_public, file.key_id, entropy)
-        self.open.readers.update({grant.grant: grant for grant in file.live_grants()})
-        self.next_seq = file.next_seq()
-        self.head = file.head()
-        self.ledger: OpenSegment | None = None
-        self.pending: list[tuple[int, Delta]] = []
-        self.failed = False
 
 
 class Writer:
@@ -89,9 +56,16 @@ class Writer:
         self.busy_checkpoints: set[VaultId] = set()
         self._states: dict[VaultId, VaultState] = {}
         self._files: OrderedDict[VaultId, PersonFile] = OrderedDict()
+        self._left: dict[VaultId, tuple[int, int, int]] = {}  # where files stood when they were closed
+        self._pending: dict[VaultId, list[tuple[int, Delta]]] = {}  # in the journal, not in the files
         self._pending_bytes = 0
-        self._stuck: list[Delta] = []
+        self._failed: set[VaultId] = set()  # not asked again before the next move
+        self._drain = False  # the journal's log may hold boxes of a grant that has ended
         self._replay()
+
+    def now(self) -> int:
+        """The time at which is decided about grants: it never goes back, whatever the clock does."""
+        return max(self.clock(), self.live.clock().mark)
 
     # --- acknowledged means stored ---------------------------------------------------------------
 
@@ -102,46 +76,35 @@ class Writer:
             Unavailable: the disk did not take it; nothing of it may be acknowledged.
         """
         now = self.clock()
-        deltas: dict[VaultId, Delta] = {}
-        heads: dict[VaultId, Head] = {}
+        work: dict[VaultId, tuple[list[Arrival], list[Entry]]] = {}
+        for arrival in arrivals:
+            work.setdefault(arrival.vault, ([], []))[0].append(arrival)
+        for note in notes:
+            work.setdefault(note.vault, ([], []))[1].append(note.entry)
+        sealed: list[tuple[VaultId, VaultState, Delta]] = []
         refused: set[VaultId] = set()
-        for vault in {item.vault for items in (arrivals, notes) for item in items}:
-            try:
-                heads[vault] = self.state(vault).head
-                deltas[vault] = Delta(vault)
-            except VaultError:
-                refused.add(vault)
-        lanes: list[OpenLane] = []
         try:
-            for arrival in arrivals:
-                if (delta := deltas.get(arrival.vault)) is not None:
-                    self._take(self._states[arrival.vault], arrival, delta, lanes, now)
-            for note in notes:
-                if (delta := deltas.get(note.vault)) is not None:
-                    self.append(self._states[note.vault], note.entry, delta)
-            for vault, delta in deltas.items():
-                state = self._states[vault]
-                state.open.seal_boxes(delta)
-                delta.next_seq = state.next_seq
-            for lane in lanes:
-                if lane.seqs:
-                    deltas[lane.segment.header.vault].chunks.extend(seal_waiting(lane, self.entropy))
-            if deltas:
-                self._journal(list(deltas.values()))
-        except VaultError:
-            self._undo(heads, lanes)
+            for vault, (mine, entries) in work.items():
+                try:
+                    state = self.state(vault)
+                    sealed.append((vault, state, state.seal(mine, entries, now)))
+                except VaultError:
+                    refused.add(vault)
+            if not sealed:
+                return refused
+            row = self.intake.append([delta for _, _, delta in sealed])
+        except BaseException:
+            for _, state, _ in sealed:
+                state.undo()
             raise
+        for vault, state, delta in sealed:
+            state.settle()
+            self._pending.setdefault(vault, []).append((row, delta))
+            self._pending_bytes += 256 + sum(len(chunk.body) + 64 for chunk in delta.chunks)
+        if self._pending_bytes >= MOVE_BYTES:
+            with suppress(VaultError):  # what is in the journal is stored: moving it is tried again
+                self.move_all()
         return refused
-
-    def append(self, state: VaultState, entry: Entry, delta: Delta) -> None:
-        """Number, seal and chain a ledger entry into ``delta``."""
-        day = entry.time // DAY_MS
-        if state.ledger is None or state.ledger.header.day != day:
-            state.ledger = state.open.new_segment(day, delta, ledger=True)
-        header = state.ledger.header
-        sealed = seal_entry(state.ledger.key, header, state.head.number + 1, entry, self.entropy(12))
-        state.head = delta.head = extend(header.vault, state.head, sealed)
-        delta.ledger.append(sealed)
 
     # --- changes to one vault --------------------------------------------------------------------
 
@@ -150,7 +113,7 @@ class Writer:
         vault: VaultId,
         entry: Entry | None,
         *steps: Callable[[sqlite3.Connection], object],
-        ends: Sequence[GrantId] = (),
+        ends: Collection[GrantId] = (),
         generation: int | None = None,
     ) -> None:
         """Change a vault and its ledger in one transaction; ``ends`` are grants that can be read no more.
@@ -161,108 +124,131 @@ class Writer:
         Raises:
             Unavailable: it did not happen, or (the live file failed) it will have at the next opening.
         """
-        state, file = self.state(vault), self.file(vault)
         self.move(vault)
+        state, file = self.state(vault), self.file(vault)
         delta = Delta(vault)
-        head = state.head
-        raised: int | None = generation
-        if ends and raised is None:
-            raised = file.generation() + 1
+        changes = [*steps, lambda c: apply(c, delta)]
+        if ends and generation is None:
+            generation = file.generation() + 1
+        if generation is not None:
+            changes.append(lambda c: c.execute("UPDATE vault SET generation = ?", (generation,)))
         try:
             if entry is not None:
-                self.append(state, entry, delta)
-            changes = [*steps, lambda c: apply(c, delta)]
-            if raised is not None:
-                changes.append(lambda c: c.execute("UPDATE vault SET generation = ?", (raised,)))
+                state.append(entry, delta)
             file.transact(*changes)
-        except VaultError:
-            state.head, state.ledger = head, None
+            state.settle()
+            if generation is not None:
+                self.live.end_grants(vault, ends, generation)
+        except Unavailable:  # whether it is on disk is not known: ask the file, when it is next opened
+            self._forget(vault)
             raise
-        if raised is not None:
-            try:
-                self.live.end_grants(vault, list(ends), raised)
-            except OSError as error:
-                self._drop(vault)
-                raise Unavailable("the live file could not be written") from error
-            if not file.checkpoint():
-                self.busy_checkpoints.add(vault)
+        except BaseException:
+            state.undo()
+            raise
+        if generation is not None:
+            self._drain = True
+            self.checkpoint(vault)
+
+    def checkpoint(self, vault: VaultId) -> None:
+        """Take deleted bytes out of a file's log, now or, while a reader is in the way, soon."""
+        if self._file(vault).checkpoint():
+            self.busy_checkpoints.discard(vault)
+        else:
+            self.busy_checkpoints.add(vault)
 
     def state(self, vault: VaultId) -> VaultState:
-        """The writer's memory of a vault, made on first use.
+        """The writer's memory of a vault, made on first use, when an older copy of the file is found out.
 
         Raises:
-            Unavailable: its file is damaged or not there.
+            Unavailable: its file is damaged.
+            NotAVault: it is not there.
         """
         state = self._states.get(vault)
         if state is None:
-            state = self._states[vault] = VaultState(self.file(vault), self.entropy)
-            check_generation(self, vault)
-        if state.failed:
-            raise Unavailable("this vault's file is damaged")
+            if vault in self._failed:
+                raise Unavailable("this vault's file is damaged")
+            try:
+                self.move(vault)
+                file = self._file(vault)
+                slots = self.live.grants(vault)
+                readers = [reader for reader in file.live_grants() if reader.grant in slots]
+                state = VaultState(file, readers, self.entropy, partial(self._digests, vault))
+                self._states[vault] = state
+                check_generation(self, vault)
+            except NotAVault:
+                raise
+            except VaultError:
+                self._forget(vault)
+                self._failed.add(vault)
+                raise
         return state
 
     def vaults(self) -> list[VaultId]:
-        """The vaults in use since start; those with requests or grants always are."""
-        return list(self._states)
+        """The vaults that have requests or grants, which time may end."""
+        return self.live.vaults()
 
     def file(self, vault: VaultId) -> PersonFile:
-        """A person's file, opened if need be; the least recently used is closed instead."""
-        file = self._files.get(vault)
-        if file is None:
-            path = self.data.vault_db(vault)
-            if not path.exists():
-                raise NotAVault("there is no such vault here")
-            file = self._files[vault] = PersonFile(self.files, path)
-            while len(self._files) > OPEN_FILES:
-                self._files.popitem(last=False)[1].close()
-        self._files.move_to_end(vault)
-        return file
+        """A person's file, of which is known that it is no older copy; raises as ``state``."""
+        self.state(vault)
+        return self._file(vault)
 
     # --- from the journal into the persons' files --------------------------------------------------
 
     def move(self, vault: VaultId) -> None:
         """Move what is pending for one vault, so that it can be read; raises Unavailable."""
-        state = self._states.get(vault)
-        if state is None or not state.pending:
+        pending = self._pending.get(vault)
+        if not pending:
             return
-        row = state.pending[-1][0]
 
         def deltas(connection: sqlite3.Connection) -> None:
-            apply(connection, join([delta for _, delta in state.pending]))
-            connection.execute("UPDATE vault SET intake = ?, moved = ?", (self.intake.id, row))
+            """Once, whatever came of the times before: the file says how far it came."""
+            journal, moved = connection.execute("SELECT intake, moved FROM vault").fetchone()
+            new = [delta for row, delta in pending if journal != self.intake.id or row > moved]
+            if new:
+                joined = join(new)
+                if not continues(connection, joined):  # an older copy: the ledger will say so
+                    joined.ledger, joined.head = [], None
+                apply(connection, joined)
+                connection.execute("UPDATE vault SET intake = ?, moved = ?", (self.intake.id, pending[-1][0]))
 
-        self.file(vault).transact(deltas)
-        state.pending.clear()
+        try:
+            self._file(vault).transact(deltas)
+        except Unavailable:
+            self._close_file(vault)
+            raise
+        del self._pending[vault]
 
     def move_all(self) -> None:
-        """Move everything and empty the journal.
+        """Move everything and empty the journal; raises Unavailable.
 
         A vault that fails keeps its rows in the journal and takes no more; all others go on.
         """
-        if not self._pending_bytes:
-            return
-        for vault, state in self._states.items():
+        self._failed.clear()
+        for vault in list(self._pending):
             try:
                 self.move(vault)
             except VaultError:
-                state.failed = True
-        kept = [delta for state in self._states.values() for _, delta in state.pending] + self._stuck
-        if kept:  # written again as a row of their own, so that the others can be dropped
-            row = self.intake.append(kept)
-            for state in self._states.values():
-                if state.pending:
-                    state.pending = [(row, delta) for _, delta in state.pending]
-            self.intake.drop(row - 1)
-        else:
-            self.intake.drop(self.intake.last)
+                if self.data.vault_db(vault).exists():
+                    self._failed.add(vault)
+                else:  # erased since: there is nowhere to move it
+                    del self._pending[vault]
         self._pending_bytes = 0
+        kept: dict[int, list[Delta]] = {}
+        for pending in self._pending.values():
+            for row, delta in pending:
+                kept.setdefault(row, []).append(delta)
+        self.intake.keep(kept)
+        if self._drain:
+            self.intake.truncate()
+            self._drain = False
 
     # --- the end of a segment ----------------------------------------------------------------------
 
     def close_quiet(self, *, everything: bool = False, until: Callable[[], bool] = lambda: False) -> None:
         """Close segments whose day ended and that were quiet for ten minutes, and merge their chunks.
 
-        Stops between segments when ``until()`` is true; what is not merged then stays as it is.
+        Stops between segments when ``until()`` is true; what is not merged then stays as it is, and so does
+        what a damaged file or a full disk does not let be merged.
         """
         now = self.clock()
         for vault, state in list(self._states.items()):
@@ -276,115 +262,84 @@ class Writer:
             for day in sorted({*done, *overfull}):
                 if until():
                     return
-                self.move(vault)
-                merge = partial(merge_segment, segment=state.open.close(day), entropy=self.entropy)
-                self.file(vault).transact(merge)
+                segment = state.open.close(day)
+                with suppress(VaultError):
+                    self.move(vault)
+                    self._file(vault).transact(partial(merge_segment, segment=segment, entropy=self.entropy))
+            if state.idle(now // DAY_MS) and vault not in self._pending:
+                del self._states[vault]
 
     def close(self, until: Callable[[], bool] = lambda: False) -> None:
-        """Move, merge, give the files back."""
-        self.move_all()
-        self.close_quiet(everything=True, until=until)
-        for file in self._files.values():
-            file.close()
-        self.intake.close()
-        self.registry.close()
-        self.live.close()
+        """Move, merge, give the files back; raises Unavailable when the journal could not be emptied."""
+        try:
+            self.move_all()
+        finally:
+            self.close_quiet(everything=True, until=until)
+            for file in self._files.values():
+                file.close()
+            self.intake.close()
+            self.registry.close()
+            self.live.close()
 
     # --- inside ------------------------------------------------------------------------------------
 
-    def _take(
-        self, state: VaultState, arrival: Arrival, delta: Delta, lanes: list[OpenLane], now: int
-    ) -> None:
-        device, recent = arrival.device, arrival.recent
-        if recent is not None:
-            client, packet_id, digest = recent
-            if arrival.redelivered and self._remembers(state, delta, device, client, packet_id, digest):
-                return
-            delta.recent.append((device, client, 1, write_recent(packet_id, digest)))
-        observations = arrival.observations
-        if arrival.quarantine is not None:
-            observations = [*observations, Observation("", QUARANTINE, arrival.at, arrival.quarantine)]
-        seq = state.next_seq
-        for observation in observations:
-            lane = state.open.lane_for(device, observation, delta, now)
-            if not lane.seqs:
-                lanes.append(lane)
-            lane.seqs.append(seq)
-            lane.observations.append(observation)
-            seq += 1
-        state.next_seq = seq
-        counts = delta.devices[-1] if delta.devices and delta.devices[-1].id == device else None
-        if counts is None:
-            counts = DeviceDelta(device, arrival.at)
-            delta.devices.append(counts)
-        counts.last_seen = arrival.at
-        counts.readings += len(arrival.observations)
-        counts.quarantined += arrival.quarantine is not None
-        counts.dropped += arrival.dropped
+    def _digests(self, vault: VaultId, device: bytes, client: bytes) -> Digests:
+        """What a client id had acknowledged, in the file and in what is not moved to it yet."""
+        known = self._file(vault).recent(device, client)
+        for _, delta in self._pending.get(vault, ()):
+            for other, other_client, _, blob in delta.recent:
+                if (other, other_client) == (device, client):
+                    known.update(read_recent(blob))
+        return known
 
-    def _remembers(
-        self, state: VaultState, delta: Delta, device: DeviceId, client: bytes, packet_id: int, digest: bytes
-    ) -> bool:
-        """Whether this very message was acknowledged before; the latest use of its packet id counts."""
-        for waiting in (delta, *(pending for _, pending in reversed(state.pending))):
-            for other, other_client, _, blob in reversed(waiting.recent):
-                if other == device and other_client == client:
-                    for number, found in reversed(list(read_recent(blob))):
-                        if number == packet_id:
-                            return found == digest
-        return self.file(state.open.vault).recent(device, client).get(packet_id) == digest
+    def _file(self, vault: VaultId) -> PersonFile:
+        """A person's file, opened if need be; the least recently used is closed instead."""
+        file = self._files.get(vault)
+        if file is None:
+            path = self.data.vault_db(vault)
+            if not path.exists():
+                raise NotAVault("there is no such vault here")
+            file = PersonFile(self.files, path)
+            if file.id != vault or any(
+                now < before for now, before in zip(file.standing(), self._left.pop(vault, ()), strict=False)
+            ):
+                file.close()
+                self._forget(vault)
+                raise Unavailable("a vault's file was replaced by another")
+            self._files[vault] = file
+            while len(self._files) > OPEN_FILES:
+                self._close_file(next(iter(self._files)))
+        self._files.move_to_end(vault)
+        return file
 
-    def _journal(self, deltas: list[Delta]) -> None:
-        for delta in deltas:
-            condense(delta)
-        row = self.intake.append(deltas)
-        for delta in deltas:
-            self._states[VaultId(delta.vault)].pending.append((row, delta))
-            self._pending_bytes += 256 + sum(len(chunk.body) + 64 for chunk in delta.chunks)
-        if self._pending_bytes >= MOVE_BYTES:
-            self.move_all()
-
-    def _undo(self, heads: dict[VaultId, Head], lanes: list[OpenLane]) -> None:
-        """Forget what a failed commit opened: lanes and segments that never reached the disk."""
-        for lane in lanes:
-            lane.seqs, lane.observations = [], []
-        for vault, head in heads.items():
-            state = self._states[vault]
-            state.head, state.ledger = head, None
-            state.open.forget()
-
-    def _drop(self, vault: VaultId) -> None:
-        self._states.pop(vault, None)
+    def _close_file(self, vault: VaultId) -> None:
         if file := self._files.pop(vault, None):
-            file.close()
+            with suppress(Unavailable):
+                self._left[vault] = file.standing()
+            with suppress(sqlite3.Error):
+                file.close()
+
+    def _forget(self, vault: VaultId) -> None:
+        """Nothing that is known of a vault can be relied on: its file is asked again on next use."""
+        self._states.pop(vault, None)
+        self._left.pop(vault, None)
+        if file := self._files.pop(vault, None):
+            with suppress(sqlite3.Error):
+                file.close()
 
     def _replay(self) -> None:
-        """Move what a former process acknowledged, once: each file says how far it came."""
+        """Move what a former process acknowledged, once; then look for older copies of files."""
+        with unavailable("the vaults' directory cannot be read"):
+            for unfinished in self.data.vaults.glob("*.new*"):
+                unfinished.unlink()
         for row, deltas in self.intake.pending():
-            self._pending_bytes += 1
             for delta in deltas:
-                vault = VaultId(delta.vault)
-                try:
-                    journal, moved = self.file(vault).moved()
-                    if vault not in self._states:
-                        self._states[vault] = VaultState(self.file(vault), self.entropy)
-                except NotAVault:  # erased since: there is nowhere to move it
-                    continue
-                except VaultError:  # damaged: others go on, and its rows stay in the journal
-                    self._stuck.append(delta)
-                    continue
-                if journal != self.intake.id or moved < row:
-                    self._states[vault].pending.append((row, delta))
-        self.move_all()
-        failed = [vault for vault, state in self._states.items() if state.failed]
-        self._states = {vault: self._states[vault] for vault in failed}
-        for path_id in {vault for vault, _ in self.live.slots()}:
-            vault = VaultId(path_id)
-            if self.data.vault_db(vault).exists() and vault not in self._states:
-                try:
-                    self.state(vault)
-                except VaultError:
-                    continue
+                self._pending.setdefault(VaultId(delta.vault), []).append((row, delta))
+        with suppress(VaultError):  # a full disk: what is in the journal is safe there
+            self.move_all()
+        for vault in self.live.vaults() if self.live.existed else self.data.vault_ids():
+            with suppress(StoreError):  # erased, or damaged: found out again on its first use
+                self.state(vault)
 
 
 __all__ = ["Arrival", "ChunkDelta", "Note", "VaultState", "Writer"]

@@ -1,0 +1,172 @@
+"""What the writer knows of one vault in memory, and how it seals what arrived for it.
+
+All of it can be made again from the vault's file, but for the open segments, whose keys are nowhere else.
+Sealing moves numbers on before anything is on disk: ``settle`` says that it is, ``undo`` that it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from vault.ids import DeviceId, Entropy, VaultId
+from vault.ledger import Entry, Head, extend, seal_entry
+from vault.observation import Observation
+from vault.segment import QUARANTINE
+from vault.store.intake import Delta, DeviceDelta, condense
+from vault.store.lanes import DAY_MS, LiveGrant, OpenLane, OpenSegment, OpenVault
+from vault.store.person import PersonFile, read_recent, write_recent
+from vault.store.sealing import seal_waiting
+
+Digests = dict[int, bytes]  # packet id -> digest of its latest message
+
+
+class Arrival(msgspec.Struct, frozen=True, gc=False):
+    """One message of a device, read and ready to be stored; ``at`` is its arrival in milliseconds.
+
+    ``quarantine`` is the whole payload with its topic, where not all of it was understood.  ``recent``
+    is (client key, packet id, digest) of a QoS 1 or 2 message; with ``redelivered`` it is stored only
+    if that digest is not remembered.
+    """
+
+    vault: VaultId
+    device: DeviceId
+    at: int
+    observations: Sequence[Observation]
+    quarantine: bytes | None = None
+    dropped: int = 0
+    recent: tuple[bytes, int, bytes] | None = None
+    redelivered: bool = False
+
+
+class _Numbers(NamedTuple):
+    next_seq: int
+    head: Head
+    ledger: OpenSegment | None
+
+
+class VaultState:
+    """See the module; ``remembered`` tells which digests of a client id are on disk."""
+
+    __slots__ = (
+        "_entropy",
+        "_known",
+        "_remembered",
+        "_stored",
+        "_waiting",
+        "head",
+        "ledger",
+        "next_seq",
+        "open",
+    )
+
+    def __init__(
+        self,
+        file: PersonFile,
+        readers: Sequence[LiveGrant],
+        entropy: Entropy,
+        remembered: Callable[[bytes, bytes], Digests],
+    ) -> None:
+        self.open = OpenVault(file.id, file.vault.hpke_public, file.key_id, entropy)
+        self.open.readers.update({reader.grant: reader for reader in readers})
+        self.next_seq = file.next_seq()
+        self.head = file.head()
+        self.ledger: OpenSegment | None = None
+        self._entropy, self._remembered = entropy, remembered
+        self._waiting: list[OpenLane] = []
+        self._known: dict[tuple[bytes, bytes], Digests] = {}
+        self._stored = _Numbers(self.next_seq, self.head, None)
+
+    def seal(self, arrivals: Sequence[Arrival], entries: Sequence[Entry], now: int) -> Delta:
+        """Everything that these add to the vault's file; undone when it raises."""
+        delta = Delta(self.open.vault)
+        try:
+            for arrival in arrivals:
+                self._take(arrival, delta, now)
+            for entry in entries:
+                self.append(entry, delta)
+            self.open.seal_boxes(delta)
+            for lane in self._waiting:
+                delta.chunks.extend(seal_waiting(lane, self._entropy))
+        except BaseException:
+            self.undo()
+            raise
+        delta.next_seq = self.next_seq
+        condense(delta)
+        return delta
+
+    def append(self, entry: Entry, delta: Delta) -> None:
+        """Number, seal and chain a ledger entry into ``delta``."""
+        day = entry.time // DAY_MS
+        if self.ledger is None or self.ledger.header.day != day:
+            self.ledger = self.open.new_segment(day, delta, ledger=True)
+        header = self.ledger.header
+        sealed = seal_entry(self.ledger.key, header, self.head.number + 1, entry, self._entropy(12))
+        self.head = delta.head = extend(header.vault, self.head, sealed)
+        delta.ledger.append(sealed)
+
+    def settle(self) -> None:
+        """What was sealed since the last time is durable."""
+        self._stored = _Numbers(self.next_seq, self.head, self.ledger)
+        self._waiting.clear()
+        self._known.clear()
+        self.open.settle()
+
+    def undo(self) -> None:
+        """What was sealed since the last time is not stored, and nobody was told that it is."""
+        self.next_seq, self.head, self.ledger = self._stored
+        for lane in self._waiting:
+            lane.seqs, lane.observations = [], []
+        self._waiting.clear()
+        self._known.clear()
+        self.open.undo()
+
+    def idle(self, today: int) -> bool:
+        """Whether nothing would be lost by making this again: no key is held, and nobody to seal to."""
+        ledger = self.ledger is not None and self.ledger.header.day >= today
+        return not (self.open.segments or self.open.readers or ledger)
+
+    def _take(self, arrival: Arrival, delta: Delta, now: int) -> None:
+        device, recent = arrival.device, arrival.recent
+        if recent is not None:
+            client, packet_id, digest = recent
+            if arrival.redelivered and self._digests(device, client, delta).get(packet_id) == digest:
+                return
+            delta.recent.append((device, client, 1, write_recent(packet_id, digest)))
+            if self._known and (known := self._known.get((device, client))) is not None:
+                known[packet_id] = digest
+        observations = arrival.observations
+        if arrival.quarantine is not None:
+            observations = [*observations, Observation("", QUARANTINE, arrival.at, arrival.quarantine)]
+        seq = self.next_seq
+        for observation in observations:
+            lane = self.open.lane_for(device, observation, delta, now)
+            if not lane.seqs:
+                self._waiting.append(lane)
+            lane.seqs.append(seq)
+            lane.observations.append(observation)
+            seq += 1
+        self.next_seq = seq
+        counts = delta.devices[-1] if delta.devices and delta.devices[-1].id == device else None
+        if counts is None:
+            counts = DeviceDelta(device, arrival.at)
+            delta.devices.append(counts)
+        counts.last_seen = arrival.at
+        counts.readings += len(arrival.observations)
+        counts.quarantined += arrival.quarantine is not None
+        counts.dropped += arrival.dropped
+
+    def _digests(self, device: bytes, client: bytes, delta: Delta) -> Digests:
+        """What this client id had acknowledged, and what this commit holds; looked up once a commit."""
+        known = self._known.get((device, client))
+        if known is None:
+            known = self._known[device, client] = self._remembered(device, client)
+            for other, other_client, _, blob in delta.recent:
+                if (other, other_client) == (device, client):
+                    known.update(read_recent(blob))
+        return known
+
+
+__all__ = ["Arrival", "Digests", "VaultState"]
