@@ -14,7 +14,13 @@ _PR_SET_DUMPABLE: Final = 4
 
 
 def harden() -> None:
-    """No core files, and on Linux no attaching and no dump by others: memory holds keys."""
+    """No core files, and on Linux no attaching and no dump by others: memory holds keys.
+
+    As many open files as this user may have: each connection is one.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _prctl(_PR_SET_DUMPABLE, 0)
 
