@@ -1,0 +1,238 @@
+"""``device add|list|show|rotate|remove``: what publishes into the vault."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from cli import options
+from cli.ask import confirm
+from cli.passphrase import PassphraseSource
+from cli.render import ago, count, emit, escape, table
+from cli.session import now_ms, pick, suggest, unlocked, with_vault
+from cli.times import rfc3339
+from gateway.client import device as devices
+from gateway.client.approve import Series, series_of
+from gateway.client.device import Credential, Device, Devices
+from gateway.client.read import DAY_MS, Archive, Reading, is_reading
+from gateway.client.session import Session
+
+LOOK_BACK_DAYS = 31  # how far channels and payloads are looked for
+SAMPLES = 5  # payloads that were not understood
+FIRST_BYTES = 60  # of each
+HINT = "see: hypertouch device list"
+
+
+@click.group("device")
+def device() -> None:
+    """Connect the devices and apps that publish into your vault."""
+
+
+@device.command("add")
+@click.argument("name")
+@click.option("--no-qr", is_flag=True, help="Do not draw the code for a phone's camera.")
+@with_vault
+def add(name: str, no_qr: bool, passphrase: PassphraseSource, home: Path, as_json: bool) -> None:
+    """Make the credential that one device connects with."""
+    with unlocked(home, passphrase) as session:
+        made = devices.add(session, name)
+    _show(made, as_json, qr=not no_qr)
+
+
+@device.command("list")
+@with_vault
+def list_(passphrase: PassphraseSource, home: Path, as_json: bool) -> None:
+    """List devices: when each was last seen, how much it sent, and its channels."""
+    with unlocked(home, passphrase) as session:
+        found = devices.fetch(session).live
+        seen = _series(session)
+    rows = [_row(one, seen) for one in found]
+    now = now_ms()
+    text = table(
+        ["NAME", "ID", "LAST SEEN", "READINGS", "CHANNELS"],
+        [
+            (
+                one.name,
+                one.id.short,
+                "never" if one.row.last_seen is None else ago(one.row.last_seen, now),
+                f"{one.row.readings:,}",
+                ", ".join(row["channels"]),
+            )
+            for one, row in zip(found, rows, strict=True)
+        ],
+        right=("READINGS",),
+    )
+    emit(rows, as_json, text if rows else "no devices yet")
+    if not rows:
+        suggest(as_json, ("device add NAME", "connect one"))
+
+
+@device.command("show")
+@click.argument("name")
+@with_vault
+def show(name: str, passphrase: PassphraseSource, home: Path, as_json: bool) -> None:
+    """Show one device, and what of it was not understood."""
+    with unlocked(home, passphrase) as session:
+        one = find(devices.fetch(session), name)
+        seen = _series(session)
+        kept = _quarantine(session, one)
+    kinds = Counter((series.channel, series.kind) for series in seen if series.device == one.id)
+    row = _row(one, seen) | {
+        "kinds": sorted({kind for _, kind in kinds}),
+        "quarantine": {
+            "count": one.row.quarantined,
+            "samples": [
+                {"time": rfc3339(time), "topic": topic, "payload": payload} for time, topic, payload in kept
+            ],
+        },
+        "dropped": one.row.dropped,
+    }
+    now = now_ms()
+    lines = [
+        f"{escape(one.name)}  {one.id.text}",
+        f"  added      {ago(one.row.created, now)}",
+        f"  last seen  {'never' if one.row.last_seen is None else ago(one.row.last_seen, now)}",
+        f"  sent       {count(one.row.readings, 'reading')}",
+    ]
+    lines += [
+        f"  reports    {escape(channel) or 'itself'}: {escape(kind)}" for channel, kind in sorted(kinds)
+    ]
+    if one.row.dropped:
+        lines.append(f"  dropped    {count(one.row.dropped, 'value')} no such device can have measured")
+    if one.row.quarantined:
+        lines.append(f"  kept whole {count(one.row.quarantined, 'payload')} not understood, the latest:")
+        lines += [f"    {rfc3339(time)}  {escape(topic)}  {payload}" for time, topic, payload in kept]
+    emit(row, as_json, "\n".join(lines))
+
+
+@device.command("rotate")
+@click.argument("name")
+@click.option("--no-qr", is_flag=True, help="Do not draw the code for a phone's camera.")
+@options.yes
+@with_vault
+def rotate(
+    name: str, no_qr: bool, yes: bool, passphrase: PassphraseSource, home: Path, as_json: bool
+) -> None:
+    """Give a device a new password; the old one ends at once."""
+    with unlocked(home, passphrase) as session:
+        found = devices.fetch(session)
+        one = find(found, name)
+        confirm(f"End the password of {escape(one.name)} and make another?", yes=yes)
+        made = devices.rotate(session, one, found.listens)
+    _show(made, as_json, qr=not no_qr)
+
+
+@device.command("remove")
+@click.argument("name")
+@options.yes
+@with_vault
+def remove(name: str, yes: bool, passphrase: PassphraseSource, home: Path, as_json: bool) -> None:
+    """End a device's credential and cut its connection; what it sent stays yours."""
+    with unlocked(home, passphrase) as session:
+        one = find(devices.fetch(session), name)
+        confirm(f"Cut {escape(one.name)} off?", yes=yes)
+        devices.remove(session, one)
+    emit({"device": one.id.text, "name": one.name}, as_json, f"{escape(one.name)} can send nothing more")
+    suggest(as_json, ("device list", "see the others"))
+
+
+def find(found: Devices, text: str) -> Device:
+    """The device of this name, or whose id begins so; raises NotFoundError, UsageError."""
+    named = [one for one in found.live if one.name.casefold() == text.casefold()]
+    return named[0] if named else pick(found.live, text, lambda one: one.id, "device", HINT)
+
+
+def find_all(found: Devices, names: tuple[str, ...]) -> list[Device]:
+    """Devices by name, removed ones too; all of them where none is named."""
+    if not names:
+        return found.devices
+    chosen = []
+    for name in names:
+        same = [one for one in found.devices if one.name.casefold() == name.casefold()]
+        chosen += same or [pick(found.devices, name, lambda one: one.id, "device", HINT)]
+    return chosen
+
+
+def _row(one: Device, seen: set[Series]) -> dict[str, Any]:
+    return {
+        "device": one.id.text,
+        "name": one.name,
+        "created": rfc3339(one.row.created),
+        "last_seen": None if one.row.last_seen is None else rfc3339(one.row.last_seen),
+        "readings": one.row.readings,
+        "quarantined": one.row.quarantined,
+        "channels": sorted({series.channel for series in seen if series.device == one.id} - {""}),
+    }
+
+
+def _series(session: Session) -> set[Series]:
+    today = session.clock() // DAY_MS
+    return series_of(Archive(session).segments(today - LOOK_BACK_DAYS, today + 1))
+
+
+def _quarantine(session: Session, one: Device) -> list[tuple[int, str, str]]:
+    """(time, topic, first bytes escaped) of the latest payloads that were not understood."""
+    if not one.row.quarantined:
+        return []
+    now = session.clock()
+    kept = Archive(session).readings(
+        now - LOOK_BACK_DAYS * DAY_MS,
+        now + DAY_MS,
+        lambda lane: lane.device == one.id and not is_reading(lane),
+    )
+    return [_sample(reading) for reading in list(kept)[-SAMPLES:]]
+
+
+def _sample(reading: Reading) -> tuple[int, str, str]:
+    """A payload kept whole is its topic, a zero byte, and what came."""
+    value = reading.observation.value
+    topic, _, payload = (value if isinstance(value, bytes) else b"").partition(b"\0")
+    return reading.observation.time, topic.decode("utf-8", "backslashreplace"), _bytes(payload)
+
+
+def _bytes(payload: bytes) -> str:
+    """The first bytes as text where they are text, all that could act on a terminal escaped."""
+    text = payload[:FIRST_BYTES].decode("utf-8", "backslashreplace")
+    return escape(text) + (" ..." if len(payload) > FIRST_BYTES else "")
+
+
+def _show(made: Credential, as_json: bool, *, qr: bool) -> None:
+    answer = {
+        "device": made.device.text,
+        "name": made.name,
+        "host": made.host,
+        "port": made.port,
+        "tls": made.tls,
+        "username": made.username,
+        "password": made.password,
+        "ca_fingerprint": made.ca_fingerprint,
+    }
+    lines = [
+        f"Enter this into {escape(made.name)}; the password is shown once:",
+        f"  host       {escape(made.host)}",
+        f"  port       {made.port}" + (" with TLS" if made.tls else " without TLS"),
+        f"  user       {made.username}",
+        f"  password   {made.password}",
+    ]
+    if made.tls and made.ca_fingerprint:
+        lines.append(f"  authority  {escape(made.ca_fingerprint)} (SHA-256)")
+    emit(answer, as_json, "\n".join(lines) + ("\n" + _qr(made) if qr else ""))
+    suggest(as_json, ("data tail", "watch its readings arrive"), ("device list", "see when it was last seen"))
+
+
+def _qr(made: Credential) -> str:
+    """A code that holds the whole credential as a URL."""
+    from io import StringIO
+
+    import segno
+
+    scheme = "mqtts" if made.tls else "mqtt"
+    host = f"[{made.host}]" if ":" in made.host else made.host
+    out = StringIO()
+    segno.make(f"{scheme}://{made.username}:{made.password}@{host}:{made.port}", error="l").terminal(
+        out=out, compact=True
+    )
+    return out.getvalue().rstrip("\n")

@@ -1,0 +1,111 @@
+"""``status`` and ``doctor``: how the vault is doing, and what on this computer needs mending."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from cli import agent, options, state
+from cli.checks import OK, Check, all_checks, failed
+from cli.errors import CliError, ExitCode
+from cli.node import call
+from cli.passphrase import PassphraseSource
+from cli.render import count, duration, emit, escape
+from cli.session import http_of, suggest, unlocked, with_vault
+from cli.state import Profile
+from cli.times import midnight
+from gateway import wire
+from gateway.client.errors import ClientError
+from gateway.client.read import Archive, is_reading
+from gateway.client.session import Session
+from vault.ids import VaultId
+
+SIGNS = {"ok": "ok  ", "warn": "note", "fail": "BAD "}
+
+
+@click.command("status")
+@with_vault
+def status(passphrase: PassphraseSource, home: Path, as_json: bool) -> None:
+    """Show how your vault is doing and what needs you."""
+    profile = state.load(home)
+    left = agent.seconds_left(home)
+    answer: dict[str, Any] = {
+        "vault": profile.vault,
+        "name": profile.name,
+        "server": profile.server,
+        "reachable": is_reachable(profile),
+        "unlocked": left is not None or passphrase.given,
+        "locks_in_seconds": left,
+    }
+    lines = [
+        f"vault      {escape(profile.name)}  {profile.vault}",
+        f"server     {escape(profile.server)}, {'answers' if answer['reachable'] else 'does not answer'}",
+        f"keys       {'locked' if left is None else f'open; locked when unused for {duration(left)}'}",
+    ]
+    if answer["unlocked"] and answer["reachable"]:
+        with unlocked(home, passphrase) as session:
+            more = _inside(session)
+        answer |= more
+        lines += [
+            f"devices    {more['devices']:,}, which sent {count(more['readings_today'], 'reading')} today",
+            f"brands     {count(more['active'], 'grant')}, {count(more['pending'], 'request')} waiting",
+        ]
+        if more["frozen"]:
+            lines.append(f"grants     rest: the server's clock is {escape(more['frozen'])}")
+    emit(answer, as_json, "\n".join(lines))
+    if answer.get("pending"):
+        suggest(as_json, ("inbox", "see what waits for your answer"))
+    elif not answer["reachable"]:
+        suggest(as_json, ("doctor", "find out what is wrong"))
+    elif not answer["unlocked"]:
+        suggest(as_json, ("unlock", "open your vault"))
+
+
+@click.command("doctor")
+@click.option(
+    "--unfreeze", is_flag=True, help="This machine's clock is right: let the server serve grants again."
+)
+@options.passphrase
+@options.home
+@options.as_json
+def doctor(unfreeze: bool, passphrase: PassphraseSource, home: Path, as_json: bool) -> int:
+    """Check this computer, the server and your vault."""
+    if unfreeze:
+        call(wire.Unfreeze(), wire.Done)
+    checks = all_checks(home, passphrase)
+    rows = [{"check": one.name, "state": one.state, "what": one.what, "next": one.next} for one in checks]
+    emit({"ok": not failed(checks), "checks": rows}, as_json, "\n".join(_line(one) for one in checks))
+    if failed(checks):
+        raise CliError(f"{count(failed(checks), 'thing')} to mend", "see the lines above")
+    return ExitCode.OK
+
+
+def is_reachable(profile: Profile) -> bool:
+    """Whether a server of ours answers at the profile's address."""
+    try:
+        with http_of(profile) as http:
+            http.exchange("/owner/salts", wire.Salts(VaultId.parse(profile.vault)))
+    except ClientError:
+        return False
+    return True
+
+
+def _inside(session: Session) -> dict[str, Any]:
+    overview = session.ask(wire.GetOverview(), wire.Overview)
+    now = session.clock()
+    today = Archive(session).readings(midnight(now), now + 1, is_reading)
+    return {
+        "devices": overview.devices,
+        "pending": overview.pending,
+        "active": overview.active,
+        "readings": overview.readings,
+        "readings_today": sum(1 for _ in today),
+        "frozen": overview.frozen,
+    }
+
+
+def _line(one: Check) -> str:
+    text = f"{SIGNS[one.state]}  {one.name:<12} {escape(one.what)}"
+    return text if one.state == OK or not one.next else f"{text}\n                   {escape(one.next)}"

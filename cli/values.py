@@ -1,0 +1,66 @@
+"""Values of readings, for people and for programs."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from cli.render import number
+from policies.kinds import catalogue
+from vault.observation import Place, Value
+
+# Units are stored by their SenML or UCUM names; people know these by others.
+SPOKEN: Final = {
+    "Cel": "°C",
+    "%RH": "%",
+    "%EL": "%",
+    "deg": "°",
+    "ug/m3": "µg/m³",
+    "m3": "m³",
+    "/": "",
+    "count": "",
+    "beat/min": "bpm",
+}
+
+
+def unit_of(kind: str) -> str:
+    """The unit a kind is stored in; "" for one without, or one that is not in the vocabulary."""
+    found = catalogue().find(kind)
+    return found.unit if found is not None and found.name == kind else ""
+
+
+def label_of(kind: str) -> str:
+    """What a person calls a kind."""
+    found = catalogue().find(kind)
+    return found.label if found is not None and found.name == kind else kind
+
+
+def words(value: Value, unit: str) -> str:
+    """``0.412 kWh``, ``yes``, ``52.52000, 13.40500 (within 12 m)``; not escaped."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            spoken = SPOKEN.get(unit, unit)
+            return f"{number(value)} {spoken}".strip()
+        case Place(lat, lon, accuracy):
+            near = "" if accuracy is None else f" (within {number(accuracy)} m)"
+            return f"{lat:.5f}, {lon:.5f}{near}"
+        case bytes():
+            return f"{len(value)} bytes"
+        case _:
+            return value
+
+
+def plain(value: Value) -> object:
+    """What JSON can say: numbers, texts, flags, and places as {"lat", "lon", "accuracy"}."""
+    match value:
+        case Place(lat, lon, accuracy):
+            place = {"lat": lat, "lon": lon}
+            return place if accuracy is None else place | {"accuracy": accuracy}
+        case float() if not math.isfinite(value):
+            return str(value)
+        case bytes():
+            return value.hex()
+        case _:
+            return value
