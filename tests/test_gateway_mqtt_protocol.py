@@ -10,7 +10,7 @@ from gateway.mqtt.packets import FILTER_LIMIT, VERSIONS, Kind
 from gateway.mqtt.properties import USER_LIMIT
 from gateway.mqtt.reasons import RETURN_CODES
 from gateway.mqtt.state import RECEIVING, SENDING
-from gateway.mqtt.text import LEVEL_LIMIT, TOPIC_LIMIT
+from gateway.mqtt.text import LEVEL_LIMIT
 from gateway.node.limits import KEEP_ALIVE_FACTOR, MESSAGE_COST, Limits, Throttle
 from gateway.node.tls import CA_LIFE, RENEW_BEFORE, SERVER_LIFE
 from gateway.node.window import REMEMBERED
@@ -42,7 +42,7 @@ def test_limits_outside_the_table() -> None:
     for words in (
         f"{FILTER_LIMIT} topic filters",
         f"{USER_LIMIT} user properties",
-        f"longer than {TOPIC_LIMIT} bytes or deeper than {LEVEL_LIMIT} levels",
+        f"at most {LEVEL_LIMIT} levels",
         f"with {MESSAGE_COST} for each message",
         f"{Limits().window_messages} unreleased QoS 2 ids",
         f"among the last {REMEMBERED} packet ids",
