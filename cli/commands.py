@@ -36,6 +36,7 @@ COMMANDS: dict[str, Entry] = {
     "data": Entry("cli.data:data", "See, follow and export your readings", DATA),
     "request": Entry("cli.request:request", "See what brands ask for; approve, narrow or deny it", BRANDS),
     "inbox": Entry("cli.request:request list", "List what waits for your answer", BRANDS),
+    "tidy": Entry("cli.tidy:tidy", "Merge what a crash of the server left in pieces", DATA),
     "grant": Entry("cli.grant:grant", "See and end what brands may read", BRANDS),
     "touchpoint": Entry("cli.touchpoint:touchpoint", "Make and end addresses where brands may ask", BRANDS),
     "ledger": Entry("cli.ledger:ledger", "See and verify who asked, who read and what was refused", BRANDS),

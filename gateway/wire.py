@@ -27,6 +27,7 @@ from vault.store.records import (
     ClientRow,
     DeviceRow,
     GrantRow,
+    MergedChunk,
     SegmentRow,
     TouchpointRow,
 )
@@ -183,18 +184,6 @@ class EndClient(Call, frozen=True):
     """-> Done: a lost laptop may not speak any more."""
 
     client: bytes
-
-
-class MergedChunk(msgspec.Struct, frozen=True, array_like=True):
-    """One chunk that stands for all of a lane's: see ``vault.statement.Replacement``."""
-
-    segment: bytes
-    number: int
-    resolution: str
-    first_seq: int
-    last_seq: int
-    count: int
-    body: bytes
 
 
 class Replace(Call, frozen=True):

@@ -112,8 +112,7 @@ class OwnerCalls:
             case EndClient(client=client):
                 return people.end_client(writer, vault, client)
             case Replace(statement=statement, chunks=chunks):
-                merged = [replace.Merged(*msgspec.structs.astuple(chunk)) for chunk in chunks]
-                return replace.apply_merge(writer, vault, statement, merged)
+                return replace.apply_merge(writer, vault, statement, chunks)
             case _:
                 assert_never(call)
 

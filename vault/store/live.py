@@ -108,7 +108,7 @@ class LiveReader:
         pepper = self._find((Record.PEPPER, vault, grant))
         if pepper is None:
             return None
-        pickup = self._find((Record.PICKUP, vault, grant))
+        pickup = self._look((Record.PICKUP, vault, grant))  # written with the pepper, so known where it is
         return Slot(pepper.secret, pickup.secret if pickup else bytes(KEY_SIZE))
 
     def generation(self, vault: VaultId) -> int | None:

@@ -97,6 +97,18 @@ class ChunkRow(msgspec.Struct, frozen=True, array_like=True):
     body: bytes
 
 
+class MergedChunk(msgspec.Struct, frozen=True, array_like=True):
+    """One chunk that stands for several of a lane; see ``vault.store.replace``."""
+
+    segment: bytes
+    number: int
+    resolution: str
+    first_seq: int
+    last_seq: int
+    count: int
+    body: bytes
+
+
 class VaultRow(msgspec.Struct, frozen=True):
     """What is in clear about a vault."""
 
