@@ -45,7 +45,7 @@ LEDGER_CHAIN: Final = PREFIX + b"ledger chain"
 RECOVERY: Final = PREFIX + b"recovery"
 LOGIN_VERIFIER: Final = PREFIX + b"login verifier"
 SECRET_VERIFIER: Final = PREFIX + b"secret"
-# HMACs under a device's dedupe key, over vec(label, ...)
+# keyed BLAKE2b under a device's dedupe key, over vec(label, ...)
 DEDUPE_MESSAGE: Final = PREFIX + b"dedupe message"
 DEDUPE_CLIENT: Final = PREFIX + b"dedupe client"
 # signatures: SIGN || vec(what is signed, ...)
