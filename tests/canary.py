@@ -58,3 +58,6 @@ def found(places: Iterable[Path], secrets: Iterable[bytes]) -> set[tuple[str, by
                     (str(path), secret) for secret, forms in wanted if any(form in content for form in forms)
                 }
     return hits
+
+
+__all__ = ["disguises", "found", "inflated", "zstd"]
