@@ -120,7 +120,8 @@ def sentence(entry: Entry, names: dict[str, str]) -> str:
         case "picked up":
             return f"{who} fetched its key"
         case "read":
-            return f"{who} read up to {count(entry.readings, 'reading')} of {kinds}{often}"
+            much = f"read up to {count(entry.readings, 'reading')}" if entry.readings else "found nothing new"
+            return f"{who} {much} of {kinds}{often}"
         case "refused":
             return f"{who} was refused{often}{': ' + entry.note if entry.note else ''}"
         case "ended":

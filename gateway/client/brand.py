@@ -69,10 +69,11 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Readings in order of arrival; ``next`` of the last page returns what arrives later."""
+    """Readings in order of arrival; ``next`` of the last page (no ``more``) returns what arrives later."""
 
     readings: list[Reading]
-    next: str | None
+    next: str
+    more: bool
 
 
 class Brand:
@@ -160,11 +161,10 @@ class Brand:
     def readings(self, token: str, *, kind: str = "", since: str = "", until: str = "") -> Iterator[Reading]:
         """Every reading that there is now, in order of arrival."""
         page = self.page(token, kind=kind, since=since, until=until)
-        while page.readings:
-            yield from page.readings
-            if page.next is None:
-                return
+        yield from page.readings
+        while page.more:
             page = self.follow(token, page.next)
+            yield from page.readings
 
     def introspect(self, token: str) -> Json:
         """RFC 7662: whether a token of ours is active, and for what."""
@@ -189,10 +189,10 @@ class Brand:
         return self._send("GET", path, params=query or None, headers={"authorization": f"Bearer {token}"})
 
     def _page(self, answer: httpx.Response) -> Page:
-        link = answer.links.get("next", {}).get("url")
         try:
-            return Page(decode(answer.content), link)
-        except FormatError:
+            more = answer.headers["hypertouch-more"] == "true"
+            return Page(decode(answer.content), answer.links["next"]["url"], more)
+        except (FormatError, KeyError):
             raise AnswerError("the server's answer is not readings in SenML") from None
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:

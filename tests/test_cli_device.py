@@ -1,0 +1,107 @@
+"""``device``: a credential is shown once, names are the person's own, nothing on a screen can act."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.cli_world import Desk, desk, open_desk
+from vault.device import verifier
+from vault.ids import DeviceId
+from vault.observation import Observation
+
+__all__ = ["desk", "open_desk"]
+
+
+def now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def stored_verifier(desk: Desk, device: DeviceId) -> bytes:
+    def look() -> bytes:
+        file = desk.host.writer.file(desk.vault)
+        return bytes(
+            file.connection.execute("SELECT verifier FROM device WHERE id = ?", (device,)).fetchone()[0]
+        )
+
+    return desk.host.run(look)
+
+
+def test_add_makes_a_credential_of_130_bits_that_the_host_cannot_show_again(open_desk: Desk) -> None:
+    made = open_desk.json("device", "add", "Bedroom lamp")
+    assert {"device", "name", "host", "port", "tls", "username", "password", "ca_fingerprint"} == made.keys()
+    device = DeviceId.parse(made["device"])
+    assert (made["name"], made["username"]) == ("Bedroom lamp", device.text)
+    assert len(made["password"]) == 26
+    assert set(made["password"]) <= set("abcdefghijklmnopqrstuvwxyz234567")
+    assert stored_verifier(open_desk, device) == verifier(device, made["password"].encode())
+
+
+def test_twenty_devices_have_twenty_passwords(open_desk: Desk) -> None:
+    passwords = {open_desk.json("device", "add", f"device {n}")["password"] for n in range(20)}
+    assert len(passwords) == 20
+
+
+def test_what_to_enter_is_shown_with_a_code_to_scan_unless_it_is_not_wanted(open_desk: Desk) -> None:
+    shown = open_desk.run("device", "add", "one")
+    assert "password" in shown.out
+    assert "█" in shown.out
+    assert "next" in shown.err
+    assert "█" not in open_desk.run("device", "add", "two", "--no-qr").out
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 65, "a\x1b[31m", "a\nb", " a", "a\u202eb"])
+def test_a_name_that_cannot_be_shown_is_refused(open_desk: Desk, name: str) -> None:
+    done = open_desk.run("device", "add", name)
+    assert done.status == 2
+    assert "\x1b" not in done.err
+
+
+def test_a_name_is_given_once(open_desk: Desk) -> None:
+    open_desk.add_device("Meter")
+    assert open_desk.run("device", "add", "meter").status == 7
+    open_desk.run("device", "remove", "meter", "--yes")
+    assert open_desk.run("device", "add", "meter").status == 0  # it is free again
+
+
+def test_list_and_show_tell_what_reports_and_what_was_not_understood(open_desk: Desk) -> None:
+    device = open_desk.add_device()
+    open_desk.publish(
+        device,
+        Observation("", "energy", now(), 1.0),
+        Observation("kit\x1b[31mchen", "temperature", now(), 21.0),
+    )
+    open_desk.host.quarantine(open_desk.vault, device, b"weird/\x1b]topic\0\x1b[31mgibberish\xff" + b"x" * 90)
+    (row,) = open_desk.json("device", "list")
+    assert (row["name"], row["readings"], row["channels"]) == ("meter", 2, ["kit\x1b[31mchen"])
+    shown = open_desk.json("device", "show", "METER")
+    assert shown["kinds"] == ["energy", "temperature"]
+    (sample,) = shown["quarantine"]["samples"]
+    assert (shown["quarantine"]["count"], sample["topic"]) == (1, "weird/\x1b]topic")
+    assert sample["payload"].startswith("\\x1b[31mgibberish\\xff")
+    for words in (("list",), ("show", device.short)):
+        text = open_desk.run("device", *words)
+        assert text.status == 0
+        assert "\x1b" not in text.out + text.err
+        assert "kit\\x1b[31mchen" in text.out
+
+
+def test_a_device_is_found_by_name_or_by_the_beginning_of_its_id(open_desk: Desk) -> None:
+    device = open_desk.add_device()
+    for text in ("meter", "METER", device.text, device.short, device.text[:6].upper()):
+        assert open_desk.json("device", "show", text)["device"] == device.text
+    for text in ("metre", device.text + "a", "zzzz" if device.text[0] != "z" else "aaaa"):
+        assert open_desk.run("device", "show", text).status == 5
+
+
+def test_rotate_makes_another_password_and_remove_ends_it(open_desk: Desk) -> None:
+    device = open_desk.add_device()
+    before = stored_verifier(open_desk, device)
+    assert open_desk.run("device", "rotate", "meter").status == 2  # nobody to ask
+    made = open_desk.json("device", "rotate", "meter", "--yes")
+    assert stored_verifier(open_desk, device) == verifier(device, made["password"].encode()) != before
+    assert open_desk.run("device", "remove", "meter").status == 2
+    assert open_desk.json("device", "remove", "meter", "--yes")["device"] == device.text
+    assert open_desk.json("device", "list") == []
+    assert open_desk.run("device", "rotate", "meter", "--yes").status == 5
