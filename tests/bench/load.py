@@ -64,9 +64,7 @@ class _Device(asyncio.Protocol):
             client_id=f"bench-{number}", username=credential.username, password=credential.password.encode()
         )
         topic = f"sensors/device-{number % len(load.credentials):02d}"
-        packets = [
-            publish(topic, payload(i), qos=1, packet_id=i % _IDS + 1) for i in range(min(share, _IDS))
-        ]
+        packets = [publish(topic, payload(i), qos=1, packet_id=i % _IDS + 1) for i in range(min(share, _IDS))]
         self._size = len(packets[0])
         self._bytes = memoryview(b"".join(packets) * (-(-share // _IDS)))
         self._sent = self._received = 0
@@ -90,7 +88,7 @@ class _Device(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         for future in (self.ready, self.finished):
             if not future.done():
-                future.set_exception(ConnectionError("the server closed the connection") if error is None else error)
+                future.set_exception(error or ConnectionError("the server closed the connection"))
 
     def fill(self, acknowledged: int = 0) -> None:
         """Send what the window allows."""
