@@ -32,6 +32,7 @@ from vault.store.paths import DataDir
 HTTP: Final = "127.0.0.1:8787"
 MQTT: Final = "127.0.0.1:1883"
 MQTTS_PORT: Final = 8883
+EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104  only with --lan, and with TLS
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -59,7 +60,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     data: DataDir
     http: Address
-    mqtt: Address | None
+    mqtt: Address
     mqtts: Address | None
     names: list[str]
     cleartext: bool
@@ -85,6 +86,7 @@ class Started(msgspec.Struct, frozen=True):
 )
 @click.option("--http", metavar="HOST:PORT", help=f"Where brands and people connect; {HTTP}.")
 @click.option("--mqtt", metavar="HOST:PORT", help=f"Where devices connect; {MQTT}.")
+@click.option("--mqtts", metavar="HOST:PORT", help="With --lan: where devices connect; 0.0.0.0:8883.")
 @click.option("--lan", is_flag=True, help="Serve this network too, with TLS.")
 @click.option("--name", "names", multiple=True, help="A host name for the certificate; may be repeated.")
 @click.option(
@@ -98,6 +100,7 @@ def up(
     data: Path | None,
     http: str | None,
     mqtt: str | None,
+    mqtts: str | None,
     lan: bool,
     names: tuple[str, ...],
     cleartext_mqtt: bool,
@@ -108,12 +111,11 @@ def up(
 
     Stops on Ctrl-C or SIGTERM with nothing lost.
     """
-    everywhere = "0.0.0.0"  # noqa: S104  asked for with --lan, and with TLS
     plan = Plan(
         data=DataDir(data) if data else DataDir.default(),
-        http=Address.parse(http or (HTTP if not lan else f"{everywhere}:8787"), "--http"),
+        http=Address.parse(http or (HTTP if not lan else f"{EVERYWHERE[0]}:8787"), "--http"),
         mqtt=Address.parse(mqtt or MQTT, "--mqtt"),
-        mqtts=Address(everywhere, MQTTS_PORT) if lan else None,
+        mqtts=Address.parse(mqtts or f"{EVERYWHERE[0]}:{MQTTS_PORT}", "--mqtts") if lan else None,
         names=[*names, *_own_names()] if lan else list(names),
         cleartext=cleartext_mqtt,
         poll_interval=poll_interval,
@@ -131,7 +133,7 @@ async def _run(plan: Plan, as_json: bool) -> None:
     plan.data.create()
     listener = _listen(plan.http)
     http = Address(plan.http.host, listener.getsockname()[1])
-    url = f"https://{plan.names[0]}:{http.port}" if plan.mqtts else f"http://{http.text}"
+    url = f"https://{_reached(plan, http).text}" if plan.mqtts else f"http://{http.text}"
     try:
         async with _node(plan, url) as (node, ready):
             config = _door_config(plan, http, ready)
@@ -167,8 +169,8 @@ async def _first(*waiting: Coroutine[object, object, object]) -> None:
 async def _node(plan: Plan, url: str) -> AsyncIterator[tuple[Process, Ready]]:
     config = NodeConfig(
         data=str(plan.data.path.absolute()),
-        mqtt_host=plan.mqtt.host if plan.mqtt else "",
-        mqtt_port=plan.mqtt.port if plan.mqtt else 0,
+        mqtt_host=plan.mqtt.host,
+        mqtt_port=plan.mqtt.port,
         mqtts_host=plan.mqtts.host if plan.mqtts else "",
         mqtts_port=plan.mqtts.port if plan.mqtts else 0,
         names=plan.names,
@@ -188,30 +190,43 @@ async def _node(plan: Plan, url: str) -> AsyncIterator[tuple[Process, Ready]]:
 
 def _door_config(plan: Plan, http: Address, ready: Ready) -> DoorConfig:
     tls = plan.mqtts is not None
+    devices = _devices(plan, ready)
     return DoorConfig(
         data=str(plan.data.path.absolute()),
         node_socket=str(plan.data.socket.absolute()),
         host=http.host,
         port=http.port,
-        public_url=f"https://{plan.names[0]}:{http.port}" if tls else "",
+        public_url=f"https://{_reached(plan, http).text}" if tls else "",
         tls_cert=str(plan.data.tls / "server.pem") if tls else "",
         tls_key=str(plan.data.tls / "server.key") if tls else "",
-        mqtt_host=plan.names[0] if tls else plan.mqtt.host if plan.mqtt else "",
-        mqtt_port=ready.mqtts_port if tls else ready.mqtt_port,
+        mqtt_host=devices.host,
+        mqtt_port=devices.port,
         mqtt_tls=tls,
         ca_fingerprint=ready.ca_fingerprint,
         poll_interval=plan.poll_interval,
     )
 
 
+def _devices(plan: Plan, ready: Ready) -> Address:
+    """Where devices are told to connect: with TLS where there is a choice."""
+    if plan.mqtts is not None:
+        return _reached(plan, Address(plan.mqtts.host, ready.mqtts_port))
+    return Address(plan.mqtt.host, ready.mqtt_port)
+
+
+def _reached(plan: Plan, address: Address) -> Address:
+    """The same, for others: by our name in the network where every address is listened on."""
+    return Address(plan.names[0], address.port) if address.host in EVERYWHERE else address
+
+
 def _announce(plan: Plan, url: str, ready: Ready, as_json: bool) -> None:
     started = Started(
         ready=True,
         http=url,
-        mqtt=Address(plan.mqtt.host, ready.mqtt_port).text if plan.mqtt else "",
+        mqtt=Address(plan.mqtt.host, ready.mqtt_port).text,
         data=str(plan.data.path),
         pid=os.getpid(),
-        mqtts=f"{plan.names[0]}:{ready.mqtts_port}" if plan.mqtts else "",
+        mqtts=_devices(plan, ready).text if plan.mqtts else "",
         ca_fingerprint=ready.ca_fingerprint,
         ca=str(plan.data.tls / "ca.pem") if plan.mqtts else "",
     )
