@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import select
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +10,7 @@ import pytest
 from cli import agent
 from gateway.client.phrase import read_phrase
 from tests.cli_world import PASSPHRASE, Desk, desk, open_desk
-from tests.docs import REPO
+from tests.terminal import converse
 
 __all__ = ["desk", "open_desk"]
 NEW = "walnut bridge thunder copper meadow signal"
@@ -90,33 +84,22 @@ def test_http_to_another_computer_is_refused(desk: Desk) -> None:
 
 
 def test_a_person_at_a_terminal_types_two_words_back(desk: Desk) -> None:
-    """The whole conversation over a real terminal; a wrong word is asked again."""
-    environment = {**os.environ, "HYPERTOUCH_HOME": str(desk.home), "PYTHONPATH": str(REPO), "TERM": "dumb"}
-    terminal, theirs = pty.openpty()
-    words = [sys.executable, "-m", "cli.main", "init", "--server", desk.host.url]
-    child = subprocess.Popen(
-        words, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
-    )
-    os.close(theirs)
-    said, answered, deadline = "", 0, time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if not select.select([terminal], [], [], 1)[0]:
-            continue
-        try:
-            said += os.read(terminal, 4096).decode()
-        except OSError:  # the terminal closes with the child
-            break
+    """The whole conversation; a wrong word is asked again."""
+    answered = 0
+
+    def answer(said: str) -> str | None:
+        nonlocal answered
         questions = re.findall(r"Word (\d+)\? ", said)
-        if len(questions) > answered and said.rstrip().endswith("?"):
-            shown = dict(re.findall(r"(\d+)\. ([a-z]+)", said))
-            answer = "zzz" if answered == 0 else shown[questions[-1]]
-            answered += 1
-            os.write(terminal, (answer + "\n").encode())
-    os.close(terminal)
-    assert child.wait(timeout=30) == 0, said
+        if len(questions) == answered:
+            return None
+        answered += 1
+        return "zzz" if answered == 1 else dict(re.findall(r"(\d+)\. ([a-z]+)", said))[questions[-1]]
+
+    talk = converse(desk.home, ["init", "--server", desk.host.url], answer)
+    assert talk.status == 0, talk.said
     assert answered == 3  # one of them wrong at first
-    assert "that is another word" in said
-    assert "is yours" in said
+    assert "that is another word" in talk.said
+    assert "is yours" in talk.said
     assert (desk.home / "profile").exists()
 
 

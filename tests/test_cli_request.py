@@ -1,0 +1,408 @@
+"""``request``: what is approved is what was shown, never more than was asked, and only once."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.render import date
+from gateway import wire
+from gateway.client import person
+from gateway.client.approve import make_statement
+from gateway.client.http import Http
+from gateway.client.session import Session
+from gateway.client.verify import Pins
+from policies.grant import Selector, Terms
+from policies.iso8601 import format_time
+from policies.kinds import catalogue
+from policies.purposes import purposes
+from policies.request import parse_details
+from tests.cli_world import DAY_MS, Desk, Wall, desk, open_desk
+from tests.terminal import converse, in_turn
+from vault.ids import DeviceId, GrantId
+from vault.observation import Observation
+from vault.person import normalise
+from vault.statement import sign
+
+__all__ = ["desk", "open_desk"]
+DAY_S = 86_400
+
+
+def now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def midnight() -> int:
+    """Of today, UTC, in seconds."""
+    return now() // DAY_MS * DAY_S
+
+
+UNTIL = midnight() + 70 * DAY_S
+ASK: dict[str, Any] = {
+    "type": "personal_data",
+    "datatypes": ["energy"],
+    "access_until": format_time(UNTIL),
+    "purpose": "dpv:ServiceProvision",
+    "purpose_text": "bill by what you use",
+    "retention": "P90D",
+    "recipients": [],
+    "benefit": "10 % off the base fee",
+    "required": True,
+}
+
+
+@pytest.fixture(autouse=True)
+def _in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+
+
+def ask(desk: Desk, *details: dict[str, Any], name: str = "Acme") -> GrantId:
+    """A brand asks."""
+    brand = desk.host.brand(name)
+    return desk.host.ask(desk.vault, brand, desk.host.touchpoint(desk.vault, brand), *(details or (ASK,)))
+
+
+def minutely(desk: Desk) -> DeviceId:
+    """A meter that reported every minute of yesterday."""
+    meter = desk.add_device("meter")
+    start = (midnight() - DAY_S) * 1000
+    desk.publish(
+        meter,
+        *(Observation("", "energy", start + minute * 60_000, (minute - 8) / 1000) for minute in range(1440)),
+    )
+    return meter
+
+
+def test_a_request_is_shown_so_that_anyone_can_decide_in_ten_seconds(open_desk: Desk) -> None:
+    minutely(open_desk)
+    grant = ask(open_desk)
+    shown = open_desk.run("request", "show", grant.short)
+    assert shown.out.splitlines() == [
+        f"Acme (acme.example) asks for energy                 request {grant.short}",
+        "  why       bill by what you use",
+        "  detail    every reading",
+        "  from      meter; from now on, no history",
+        f"  until     {date(UNTIL)}; you can end it any time",
+        "  they      keep it 90 days, share with nobody",
+        "  you get   10 % off the base fee",
+        "  yesterday this was 1,440 readings, e.g. 07:00 0.412 kWh",
+    ]
+
+
+def test_list_tells_what_waits_and_waits_for_what_comes(open_desk: Desk) -> None:
+    started = time.monotonic()
+    assert open_desk.json("request", "list", "--wait", "1s") == []
+    assert time.monotonic() - started >= 1
+    assert open_desk.json("inbox") == []
+    grant = ask(open_desk)
+    (row,) = open_desk.json("request", "list", "--wait", "30s")
+    assert (row["request"], row["brand"], row["kinds"]) == (grant.text, "Acme", ["energy"])
+    assert (row["purpose"], row["status"], row["site"]) == (
+        "dpv:ServiceProvision",
+        "pending",
+        "https://acme.example",
+    )
+    assert row["asked"].endswith("Z")
+    assert row["expires"] > row["asked"]
+    assert grant.short in open_desk.run("inbox").out
+
+
+APPROVALS: dict[str, tuple[tuple[str, ...], int, int, int]] = {
+    # words -> (data_from, data_until, access_until), in days from today's midnight; 0.5 stands for now
+    "as it was asked": ((), -1, 70, 70),
+    "for ten days": (("--for", "10d"), -1, -2, -2),
+    "with a week of history": (("--history", "7d"), -6, 70, 70),
+    "with all history there is": (("--history", "all"), -9, 70, 70),
+    "exactly": (
+        ("--from", format_time(midnight() - 3 * DAY_S), "--until", format_time(midnight() + 5 * DAY_S)),
+        -3,
+        5,
+        5,
+    ),
+    "data for five days, to be read for thirty": (
+        (
+            "--until",
+            format_time(midnight() + 5 * DAY_S),
+            "--access-until",
+            format_time(midnight() + 30 * DAY_S),
+        ),
+        -1,
+        5,
+        30,
+    ),
+    "only what is past, by whole days": (
+        (
+            "--from",
+            format_time(midnight() - 3 * DAY_S),
+            "--until",
+            format_time(midnight() - DAY_S),
+            "--access-until",
+            format_time(midnight() + 2 * DAY_S),
+        ),
+        -3,
+        -1,
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "since", "until", "access"), APPROVALS.values(), ids=APPROVALS)
+def test_an_approval_gives(
+    open_desk: Desk, words: tuple[str, ...], since: int, until: int, access: int
+) -> None:
+    meter = open_desk.add_device("meter")
+    base = midnight() * 1000
+    open_desk.publish(
+        meter, *(Observation("", "energy", base - day * DAY_MS + 1, 1.0) for day in range(-0, 10))
+    )
+    grant = ask(open_desk)
+    before = now() // 1000
+    given = open_desk.json("request", "approve", grant.text, "--yes", *words)
+    after = now() // 1000
+    assert (given["request"], given["grant"], given["kinds"]) == (grant.text, grant.text, ["energy"])
+
+    def expected(days: int, sentinel: int, seconds: int) -> set[str]:
+        if days == sentinel:
+            return {format_time(at + seconds) for at in range(before, after + 1)}
+        return {format_time(midnight() + days * DAY_S)}
+
+    assert given["data_from"] in expected(since, -1, 0) | expected(since, 99, 0)
+    assert given["data_until"] in expected(until, -2, 10 * DAY_S)
+    assert given["access_until"] in expected(access, -2, 10 * DAY_S)
+    assert open_desk.json("grant", "list")[0]["status"] == "active"
+
+
+def test_only_the_kinds_and_devices_that_were_chosen_are_given(open_desk: Desk) -> None:
+    meter, hub = open_desk.add_device("meter"), open_desk.add_device("hub")
+    open_desk.publish(meter, Observation("", "energy", now(), 1.0), Observation("", "power", now(), 1.0))
+    open_desk.publish(hub, Observation("bath", "energy", now(), 1.0))
+    grant = ask(open_desk, ASK | {"datatypes": ["energy", "power"]})
+    shown = open_desk.run("request", "show", grant.text).out
+    assert "hub (bath), meter" in shown
+    given = open_desk.json("request", "approve", grant.text, "--kinds", "energy", "--device", "hub", "--yes")
+    assert given["kinds"] == ["energy"]
+    assert given["devices"] == [{"device": hub.text, "kind": "energy", "channels": ["bath"]}]
+
+
+def test_what_was_never_seen_is_given_whatever_channel_it_will_use_and_the_card_says_so(
+    open_desk: Desk,
+) -> None:
+    open_desk.add_device("meter")
+    grant = ask(open_desk)
+    done = open_desk.run("request", "approve", grant.text, "--yes")
+    assert "meter (whatever channel it will use)" in done.err
+    assert "there was nothing of this" in done.err
+    (row,) = open_desk.json("grant", "list")
+    assert open_desk.json("grant", "show", row["grant"])["selectors"][0]["channels"] is None
+
+
+def test_future_channels_are_given_only_when_said_so(open_desk: Desk) -> None:
+    hub = open_desk.add_device("hub")
+    open_desk.publish(hub, Observation("bath", "energy", now(), 1.0))
+    grant = ask(open_desk)
+    done = open_desk.run("request", "approve", grant.text, "--future", "--yes")
+    assert "hub (every channel, new ones too)" in done.err
+
+
+def test_leaving_out_what_they_need_is_said(open_desk: Desk) -> None:
+    open_desk.add_device("meter")
+    grant = ask(open_desk, ASK | {"datatypes": ["energy"]}, ASK | {"datatypes": ["power"], "required": False})
+    done = open_desk.run("request", "approve", grant.text, "--kinds", "power", "--yes")
+    assert "they say they cannot do without energy" in done.err
+
+
+WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
+    "a kind that was not asked for": (("--kinds", "location"), 2, "choose from: energy"),
+    "a kind that is none": (("--kinds", "gravity"), 2, "choose from: energy"),
+    "a device that is not there": (("--device", "fridge"), 5, "device list"),
+    "no length": (("--for", "soon"), 2, "30m"),
+    "no history": (("--history", "soon"), 2, "30m"),
+    "no date": (("--until", "soon"), 2, "2026"),
+    "two ends": (("--for", "30d", "--until", "2030-01-01"), 2, "exclude"),
+    "an end before it begins": (("--until", "2001-01-01"), 6, "past"),
+    "more than ten years": (("--for", "9999d"), 6, "ten years"),
+}
+
+
+@pytest.mark.parametrize(("words", "status", "said"), WRONG.values(), ids=WRONG)
+def test_an_approval_that_cannot_be_is_refused_and_gives_nothing(
+    open_desk: Desk, words: tuple[str, ...], status: int, said: str
+) -> None:
+    open_desk.add_device("meter")
+    grant = ask(open_desk)
+    done = open_desk.run("request", "approve", grant.text, "--yes", *words)
+    assert (done.status, said in done.err) == (status, True), done
+    assert open_desk.json("grant", "list") == []
+
+
+def test_nobody_to_ask_is_said_before_anything_else(open_desk: Desk) -> None:
+    grant = ask(open_desk)
+    open_desk.host.calls.clear()
+    for words in (("approve",), ("deny",)):
+        done = open_desk.run("request", *words, grant.text)
+        assert done.status == 2
+        assert "--yes" in done.err
+    assert open_desk.host.calls == []
+
+
+def test_an_id_may_be_cut_short_as_long_as_it_is_clear(open_desk: Desk) -> None:
+    open_desk.add_device("meter")
+    grant = ask(open_desk)
+    for text in (grant.text, grant.short, grant.text[:7].upper()):
+        assert open_desk.json("request", "show", text)["request"] == grant.text
+    assert open_desk.run("request", "show", "").status in (2, 5)
+    assert (
+        open_desk.run("request", "approve", "zzzzz" if grant.text[0] != "z" else "aaaaa", "--yes").status == 5
+    )
+    others = [ask(open_desk, name=f"Brand {n}") for n in range(40)]  # 32 letters: two begin alike
+    first = [one.text[0] for one in (*others, grant)]
+    twice = next(letter for letter in first if first.count(letter) > 1)
+    assert open_desk.run("request", "show", twice).status == 2
+
+
+def test_a_request_is_answered_once(open_desk: Desk) -> None:
+    open_desk.add_device("meter")
+    yes, no = ask(open_desk), ask(open_desk, name="Other")
+    assert open_desk.run("request", "approve", yes.text, "--yes").status == 0
+    assert open_desk.json("request", "deny", no.text, "--reason", "not now", "--yes")["status"] == "denied"
+    for grant in (yes, no):
+        assert open_desk.run("request", "approve", grant.text, "--yes").status == 7
+        assert open_desk.run("request", "deny", grant.text, "--yes").status == 7
+    assert open_desk.json("inbox") == []
+    assert sorted(row["status"] for row in open_desk.json("request", "list", "--all")) == ["active", "denied"]
+
+
+def test_a_request_that_lapsed_is_no_longer_answered(
+    open_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_desk.add_device("meter")
+    grant = ask(open_desk)
+    later = now() + 8 * DAY_MS
+    monkeypatch.setattr("cli.session.now_ms", lambda: later)
+    assert isinstance(open_desk.host.clock, Wall)
+    open_desk.host.clock.ahead = 8 * DAY_MS
+    assert open_desk.json("inbox") == []
+    done = open_desk.run("request", "approve", grant.text, "--yes")
+    assert (done.status, "is over" in done.err) == (7, True)
+
+
+def test_an_approval_that_was_cut_off_is_finished_with_what_was_signed(open_desk: Desk) -> None:
+    """Whatever is chosen the second time: the first yes stands, and is shown."""
+    meter = minutely(open_desk)
+    grant = ask(open_desk)
+    http = Http(open_desk.host.url)
+    opened = person.open_by_passphrase(
+        http, open_desk.vault, normalise(Path(open_desk.passphrase).read_text())
+    )
+    identity = person.enrol(http, opened, "second", os.urandom)
+    kept: list[Pins] = []
+    with Session(
+        http, opened.owner, identity, person.first_pins(opened),
+        keep=kept.append, clock=now, entropy=os.urandom,
+    ) as session:  # fmt: skip
+        (row,) = session.ask(wire.GetGrants(), wire.Grants).grants
+        asks = parse_details(row.ask, catalogue(), purposes(), row.asked // 1000)
+        terms = Terms(
+            selectors=(Selector(meter.text, "energy", ("",)),),
+            data_from=midnight() - 2 * DAY_S,
+            data_until=midnight() + 3 * DAY_S,
+            access_until=midnight() + 3 * DAY_S,
+            purpose=asks[0].purpose,
+            purpose_text=asks[0].purpose_text,
+            retention=asks[0].retention,
+            benefit=asks[0].benefit,
+        )
+        statement = make_statement(row, asks, terms, session.pins.generation)
+        session.tell(wire.Prepare(grant, sign(opened.owner.signing, opened.vault, statement)), wire.Prepared)
+    (row_shown,) = open_desk.json("inbox")
+    assert row_shown["status"] == "preparing"
+    done = open_desk.run("request", "approve", grant.text, "--for", "30d", "--yes", "--json")
+    assert done.json["data_until"] == format_time(midnight() + 3 * DAY_S)
+    assert open_desk.json("grant", "list")[0]["status"] == "active"
+
+
+def test_a_card_says_where_history_begins(open_desk: Desk) -> None:
+    minutely(open_desk)
+    week, everything = ask(open_desk), ask(open_desk, name="Other")
+    done = open_desk.run("request", "approve", week.text, "--history", "7d", "--yes")
+    assert f"from now on, and history since {date(midnight() - 6 * DAY_S)}" in done.err
+    done = open_desk.run("request", "approve", everything.text, "--history", "all", "--for", "5d", "--yes")
+    assert "from now on, and all history" in done.err
+
+
+def test_at_a_terminal_a_person_changes_looks_again_and_says_yes(open_desk: Desk) -> None:
+    minutely(open_desk)
+    hub = open_desk.add_device("hub")
+    open_desk.publish(hub, Observation("", "power", now(), 1.0))
+    grant = ask(open_desk, ASK | {"datatypes": ["energy", "power"]})
+    question = "Approve exactly this? [y]es [n]o [c]hange"
+    talk = converse(
+        open_desk.home,
+        ["request", "approve", grant.text],
+        in_turn(
+            [
+                (question, "what"),
+                (question, "c"),
+                ("(energy, power)", "energy"),
+                ("by name? (all)", "meter"),
+                ("or as asked)", "3d"),
+                ("(none, 7d, all)", ""),
+                (question, "c"),
+                ("(energy, power)", ""),
+                ("by name? (all)", ""),
+                ("or as asked)", "soon"),
+                ("(none, 7d, all)", ""),
+                (question, "y"),
+            ]
+        ),
+    )
+    assert talk.status == 0, talk.said
+    assert "please answer y or n or c" in talk.said
+    assert "not a length of time" in talk.said
+    assert talk.said.count("asks for energy, power") == 1
+    assert talk.said.count("asks for energy  ") == 2
+    (row,) = open_desk.json("grant", "list")
+    assert row["kinds"] == ["energy"]
+
+
+def test_at_a_terminal_no_gives_nothing_and_leaves_the_request(open_desk: Desk) -> None:
+    minutely(open_desk)
+    grant = ask(open_desk)
+    talk = converse(open_desk.home, ["request", "approve", grant.text], in_turn([("[c]hange", "n")]))
+    assert talk.status == 130
+    assert open_desk.json("grant", "list") == []
+    assert len(open_desk.json("inbox")) == 1
+
+
+def test_a_brand_without_a_device_to_give_is_told_to_the_person(open_desk: Desk) -> None:
+    grant = ask(open_desk)
+    done = open_desk.run("request", "approve", grant.text, "--yes")
+    assert (done.status, "device add" in done.err) == (2, True)
+
+
+def test_no_word_of_a_brand_can_act_on_a_terminal(open_desk: Desk) -> None:
+    """B11: whatever reaches us, no escape character reaches the screen."""
+    open_desk.add_device("meter")
+    grant = ask(open_desk, name="Ac\x1b[2Jme\u202e\x07")
+    for line in (
+        "inbox",
+        "request list",
+        f"request show {grant.text}",
+        f"request approve {grant.text} --yes",
+        "grant list",
+        f"grant show {grant.text}",
+        "ledger log",
+        "touchpoint list",
+        f"grant revoke {grant.text} --yes",
+        "request list --all --json",
+        "grant list --json",
+    ):
+        done = open_desk.run(*line.split())
+        assert done.status == 0, done
+        assert not set("\x1b\x07\u202e") & set(done.out + done.err), line
+    assert "Ac\\x1b[2Jme\\u202e\\x07" in open_desk.run("grant", "list").out
