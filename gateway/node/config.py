@@ -25,6 +25,7 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mqtts_port: int = 8883
     names: list[str] = []  # host names and addresses for the certificate
     cleartext: bool = False  # plain MQTT beyond loopback, asked for by name
+    device_day_bytes: int = 256 << 20  # of payloads that one device may store in a UTC day
     http: str = ""  # for `status`
     version: str = ""
 

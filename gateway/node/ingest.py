@@ -19,6 +19,7 @@ from vault.device import client_key, dedupe_key, message_digest, verifier
 from vault.errors import VaultError
 from vault.ids import DeviceId, VaultId
 from vault.ledger import Entry
+from vault.store.lanes import DAY_MS
 from vault.store.reader import Reader
 from vault.store.writer import Arrival, Note, Writer
 
@@ -154,11 +155,35 @@ class WriterThread:
             self._loop.call_soon_threadsafe(_succeed, job.future, result)
 
 
+class Quota:
+    """Bytes that a device may store in a UTC day: one that runs wild must not fill the disk for all.
+
+    ``today`` is days since the epoch, of arrival.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._today = 0
+        self._used: dict[DeviceId, int] = {}
+
+    def take(self, device: DeviceId, size: int, today: int) -> bool:
+        """Count bytes; False: that would be too many, and they are not counted."""
+        if today != self._today:
+            self._today = today
+            self._used.clear()
+        used = self._used.get(device, 0) + size
+        if used > self._limit:
+            return False
+        self._used[device] = used
+        return True
+
+
 class DeviceIngest:
     """What the endpoint talks to: authenticates devices and takes their deliveries."""
 
-    def __init__(self, thread: WriterThread, reader: Reader) -> None:
+    def __init__(self, thread: WriterThread, reader: Reader, quota: Quota, clock: Callable[[], int]) -> None:
         self._thread, self._reader = thread, reader
+        self._quota, self._clock = quota, clock
         self._seen: set[tuple[DeviceId, bytes]] = set()
         self._links: WeakSet[Link] = WeakSet()
         self._adding = threading.Lock()
@@ -181,9 +206,13 @@ class DeviceIngest:
         return link
 
     def submit(self, link: DeviceLink, deliveries: list[Delivery], done: Done) -> None:
-        """Queue for the next commit."""
+        """Queue for the next commit; beyond the device's daily bytes nothing is stored or acknowledged."""
         if not isinstance(link, Link):
             raise TypeError("a link of another ingest")
+        size = sum(len(delivery.payload) for delivery in deliveries)
+        if not self._quota.take(link.device, size, self._clock() // DAY_MS):
+            done(False)
+            return
         if deliveries[-1].qos:
             self._seen.add((link.device, link.client_key(deliveries[-1].client_id)))
         self._thread.submit(link, deliveries, done)

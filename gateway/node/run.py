@@ -22,7 +22,7 @@ from gateway.node.calls import NodeCalls
 from gateway.node.clock import ClockWatch, uptime_ms, wall_ms
 from gateway.node.config import Exit, NodeConfig, Ready
 from gateway.node.endpoint import Endpoint
-from gateway.node.ingest import DeviceIngest, WriterThread
+from gateway.node.ingest import DeviceIngest, Quota, WriterThread
 from gateway.node.owner import OwnerCalls
 from gateway.node.rpc import RpcServer
 from gateway.process import harden, leave_with_parent
@@ -56,7 +56,7 @@ async def serve(config: NodeConfig) -> None:
     watch = ClockWatch(writer.live.clock(), wall_ms(), uptime_ms())
     writer.live.set_clock(watch.mark)
     thread = WriterThread(writer, loop)
-    ingest = DeviceIngest(thread, Reader(data))
+    ingest = DeviceIngest(thread, Reader(data), Quota(config.device_day_bytes), wall_ms)
     endpoint = Endpoint(ingest)
 
     def cut(device: DeviceId) -> None:
