@@ -138,7 +138,7 @@ def sentence(entry: Entry, names: dict[str, str]) -> str:
 
 def _lines(entry: Entry, names: dict[str, str]) -> list[str]:
     stamp = moment(entry.time)
-    tag = f"  [{entry.grant[:4].upper()}]" if entry.grant else ""
+    tag = f" [{entry.grant[:4].upper()}]" if entry.grant else ""
     first, *rest = wrap(escape(sentence(entry, names)) + tag, WIDTH - len(stamp) - 2)
     return [f"{stamp}  {first}", *(" " * (len(stamp) + 2) + line for line in rest)]
 

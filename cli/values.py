@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from cli.render import number
+from cli.render import count, number
 from policies.kinds import catalogue
 from vault.observation import Place, Value
 
@@ -47,7 +47,7 @@ def words(value: Value, unit: str) -> str:
             near = "" if accuracy is None else f" (within {number(accuracy)} m)"
             return f"{lat:.5f}, {lon:.5f}{near}"
         case bytes():
-            return f"{len(value)} bytes"
+            return count(len(value), "byte")
         case _:
             return value
 

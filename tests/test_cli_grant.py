@@ -1,0 +1,143 @@
+"""``grant`` and ``touchpoint``: what brands may read, who may ask, and the end of both."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.cli_world import Desk, Wall, desk, open_desk
+from tests.test_cli_request import ASK, DAY_S, ask, minutely
+from vault.ids import GrantId, TouchpointId
+from vault.ledger import Entry
+
+__all__ = ["desk", "open_desk"]
+
+
+def given(desk: Desk, **changes: object) -> GrantId:
+    """A grant of energy, in force."""
+    grant = ask(desk, ASK | changes)
+    assert desk.run("request", "approve", grant.text, "--yes").status == 0
+    return grant
+
+
+def read(desk: Desk, grant: GrantId, readings: int) -> None:
+    """A brand's read, as the door records it before it answers."""
+    entry = Entry(time.time_ns() // 1_000_000, "read", grant=grant.text, kinds=("energy",), readings=readings)
+    desk.host.record(desk.vault, entry)
+
+
+def test_list_tells_what_is_in_force_and_how_much_was_read(open_desk: Desk) -> None:
+    assert open_desk.json("grant", "list") == []
+    minutely(open_desk)
+    grant = given(open_desk)
+    ask(open_desk, name="Other")  # only asked: not a grant
+    read(open_desk, grant, 1000)
+    read(open_desk, grant, 440)
+    (row,) = open_desk.json("grant", "list")
+    assert (row["grant"], row["brand"], row["kinds"]) == (grant.text, "Acme", ["energy"])
+    assert (row["status"], row["readings"], row["access_until"]) == ("active", 1440, ASK["access_until"])
+    assert "1,440" in open_desk.run("grant", "list").out
+
+
+REVOKED = {
+    "it had read, and promised": (
+        1440,
+        {},
+        "Acme can read nothing more. It keeps what it read (1,440 readings);"
+        " it promised to delete within 90 days.",
+    ),
+    "it had read one, and promised a year": (
+        1,
+        {"retention": "P1Y"},
+        "Acme can read nothing more. It keeps what it read (1 reading); it promised to delete within 1 year.",
+    ),
+    "it had read nothing": (0, {}, "Acme can read nothing more. It had read nothing."),
+}
+
+
+@pytest.mark.parametrize(("readings", "changes", "said"), REVOKED.values(), ids=REVOKED)
+def test_after_a_revoke_what_is_true_is_said(
+    open_desk: Desk, readings: int, changes: dict[str, object], said: str
+) -> None:
+    minutely(open_desk)
+    grant = given(open_desk, **changes)
+    read(open_desk, grant, readings)
+    done = open_desk.run("grant", "revoke", grant.short, "--yes")
+    assert (done.status, done.out.strip()) == (0, said)
+    assert "next" in done.err
+
+
+def test_without_a_promise_none_is_claimed(open_desk: Desk) -> None:
+    minutely(open_desk)
+    grant = ask(open_desk, {name: value for name, value in ASK.items() if name != "retention"})
+    open_desk.run("request", "approve", grant.text, "--yes")
+    read(open_desk, grant, 7)
+    answer = open_desk.json("grant", "revoke", grant.text, "--yes")
+    assert (answer["readings"], answer["retention"], answer["status"]) == (7, None, "revoked")
+
+
+def test_a_grant_is_ended_once_and_never_without_being_asked(open_desk: Desk) -> None:
+    minutely(open_desk)
+    grant, pending = given(open_desk), ask(open_desk, name="Other")
+    assert open_desk.run("grant", "revoke", grant.text).status == 2  # nobody to ask
+    assert open_desk.json("grant", "list")[0]["status"] == "active"
+    assert open_desk.run("grant", "revoke", grant.text, "--yes").status == 0
+    assert open_desk.run("grant", "revoke", grant.text, "--yes").status == 7
+    assert open_desk.run("grant", "revoke", pending.text, "--yes").status == 7
+    assert open_desk.run("grant", "revoke", "a" * 26, "--yes").status == 5
+    assert open_desk.json("grant", "list")[0]["status"] == "revoked"
+
+
+def test_a_grant_whose_time_is_over_is_shown_as_such(
+    open_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minutely(open_desk)
+    given(open_desk)
+    later = time.time_ns() // 1_000_000 + 71 * DAY_S * 1000
+    monkeypatch.setattr("cli.session.now_ms", lambda: later)
+    assert isinstance(open_desk.host.clock, Wall)
+    open_desk.host.clock.ahead = 71 * DAY_S * 1000
+    assert open_desk.json("grant", "list")[0]["status"] == "expired"
+
+
+def test_show_names_exactly_what_is_given(open_desk: Desk) -> None:
+    meter = minutely(open_desk)
+    grant = given(open_desk)
+    shown = open_desk.json("grant", "show", grant.text)
+    assert shown["selectors"] == [{"device": meter.text, "kind": "energy", "channels": [""]}]
+    assert (shown["purpose"], shown["retention"]) == ("dpv:ServiceProvision", "P90D")
+    text = open_desk.run("grant", "show", grant.text).out
+    assert "energy of meter (itself)" in text
+    assert "keeps it  90 days" in text
+    pending = ask(open_desk, name="Other")
+    assert open_desk.run("grant", "show", pending.text).status == 7
+
+
+# --- touchpoints ------------------------------------------------------------------------------------
+
+
+def test_a_touchpoint_lets_one_brand_ask_and_says_so(open_desk: Desk) -> None:
+    brand = open_desk.host.brand()
+    for name in ("Acme", "acme", brand.text, brand.short):
+        made = open_desk.json("touchpoint", "new", name)
+        assert made["brand"] == "Acme"
+        assert TouchpointId.parse(made["touchpoint"])
+    done = open_desk.run("touchpoint", "new", "Acme")
+    assert "It lets Acme ask, nothing more." in done.err
+    assert TouchpointId.parse(done.out.strip())  # alone on its line, to be copied
+    assert open_desk.run("touchpoint", "new", "Umbrella").status == 5
+    open_desk.host.brand()  # another of the same name
+    assert open_desk.run("touchpoint", "new", "Acme").status == 2
+
+
+def test_a_touchpoint_ends_and_the_grants_stay(open_desk: Desk) -> None:
+    minutely(open_desk)
+    given(open_desk)
+    (row,) = open_desk.json("touchpoint", "list")
+    assert (row["brand"], row["status"]) == ("Acme", "live")
+    assert open_desk.run("touchpoint", "revoke", row["touchpoint"]).status == 2
+    assert open_desk.json("touchpoint", "revoke", row["touchpoint"][:8], "--yes")["status"] == "revoked"
+    assert open_desk.run("touchpoint", "revoke", row["touchpoint"], "--yes").status == 5
+    assert open_desk.json("touchpoint", "list")[0]["status"] == "revoked"
+    assert open_desk.json("grant", "list")[0]["status"] == "active"

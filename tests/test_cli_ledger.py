@@ -1,0 +1,108 @@
+"""``ledger``: everything that happened has its sentence, and a host that tells it otherwise is found out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from cli.ledger import sentence
+from tests.cli_world import Desk, desk, open_desk
+from tests.test_cli_request import ask, minutely
+from vault.ledger import Entry, What
+
+__all__ = ["desk", "open_desk"]
+NAMES = {"b" * 26: "Acme"}
+
+SENTENCES: dict[What, tuple[Entry, str]] = {
+    "created": (Entry(0, "created"), "the vault was made"),
+    "enrolled": (Entry(0, "enrolled", note="hypertouch"), "a computer was let in"),
+    "device": (Entry(0, "device", note="rotated"), "a device was rotated"),
+    "touchpoint": (Entry(0, "touchpoint", brand="b" * 26, note="made"), "a touchpoint for Acme was made"),
+    "asked": (Entry(0, "asked", brand="b" * 26), "Acme asked for your data"),
+    "approved": (
+        Entry(0, "approved", brand="b" * 26, kinds=("energy", "power")),
+        "you approved energy, power for Acme",
+    ),
+    "active": (Entry(0, "active", brand="b" * 26), "Acme can read from now on"),
+    "denied": (Entry(0, "denied", brand="b" * 26), "Acme was told no"),
+    "picked up": (Entry(0, "picked up", brand="b" * 26), "Acme fetched its key"),
+    "read": (
+        Entry(0, "read", brand="b" * 26, kinds=("energy",), readings=1440),
+        "Acme read up to 1,440 readings of energy",
+    ),
+    "refused": (Entry(0, "refused", brand="b" * 26, times=12), "Acme was refused (12 times)"),
+    "ended": (Entry(0, "ended", brand="b" * 26, note="revoked"), "the grant of Acme ended: revoked"),
+    "lapsed": (Entry(0, "lapsed", brand="b" * 26), "the request of Acme lapsed unanswered"),
+    "rewrapped": (Entry(0, "rewrapped"), "the passphrase or the recovery phrase was changed"),
+    "restored": (Entry(0, "restored", times=2), "the vault was restored from a backup; 2 grants ended"),
+}
+
+
+def test_everything_that_can_happen_has_a_sentence() -> None:
+    assert SENTENCES.keys() == set(get_args(What))
+
+
+@pytest.mark.parametrize(("entry", "said"), SENTENCES.values(), ids=SENTENCES)
+def test_it_is_told_as(entry: Entry, said: str) -> None:
+    assert sentence(entry, NAMES) == said
+
+
+def test_a_brand_nobody_remembers_is_told_by_its_id() -> None:
+    assert sentence(Entry(0, "asked", brand="c" * 26), NAMES) == "CCCC asked for your data"
+
+
+def test_log_tells_the_story_in_order(open_desk: Desk) -> None:
+    minutely(open_desk)
+    grant = ask(open_desk)
+    open_desk.run("request", "approve", grant.text, "--yes")
+    open_desk.run("grant", "revoke", grant.text, "--yes")
+    rows = open_desk.json("ledger", "log")
+    assert [row["number"] for row in rows] == list(range(1, len(rows) + 1))
+    assert [row["what"] for row in rows][-4:] == ["asked", "approved", "active", "ended"]
+    assert (rows[-1]["brand"], rows[-1]["grant"], rows[-3]["kinds"]) == ("Acme", grant.text, ["energy"])
+    assert [row["what"] for row in open_desk.json("ledger", "log", "--limit", "2")] == ["active", "ended"]
+    mine = open_desk.json("ledger", "log", "--grant", grant.short)
+    assert {row["grant"] for row in mine} == {grant.text}
+    assert f"you approved energy for Acme [{grant.short}]" in open_desk.run("ledger", "log").out
+
+
+def test_verify_follows_every_entry(open_desk: Desk) -> None:
+    for number in range(7):
+        open_desk.add_device(f"device {number}")
+    answer = open_desk.json("ledger", "verify")
+    assert (answer["ok"], answer["entries"]) == (True, 9)
+    assert len(answer["head"]) == 64
+
+
+def test_an_older_vault_is_noticed_by_the_next_command_whatever_it_is(
+    open_desk: Desk, tmp_path: Path
+) -> None:
+    """E12 at the command line: a status that is not 0, and nothing is shown."""
+    open_desk.host.copy(tmp_path / "copy")
+    open_desk.add_device("lamp")
+    open_desk.host.turn_back(tmp_path / "copy")
+    for line in ("device list", "status", "inbox", "grant list", "data show", "ledger log", "device add x"):
+        done = open_desk.run(*line.split())
+        assert (done.status, done.out) == (1, ""), line
+        assert "the host shows" in done.err
+    done = open_desk.run("ledger", "verify", "--json")
+    assert done.status == 1
+    assert json.loads(done.out)["ok"] is False
+    checks = {one["check"]: one for one in json.loads(open_desk.run("doctor", "--json").out)["checks"]}
+    assert checks["history"]["state"] == "fail"
+    assert "ledger verify --accept" in checks["history"]["next"]
+
+
+def test_after_a_restored_backup_a_person_may_accept_what_is_there(open_desk: Desk, tmp_path: Path) -> None:
+    open_desk.host.copy(tmp_path / "copy")
+    open_desk.add_device("lamp")
+    open_desk.host.turn_back(tmp_path / "copy")
+    assert open_desk.run("ledger", "verify", "--accept").status == 2  # nobody to ask
+    assert open_desk.run("device", "list").status == 1
+    assert open_desk.json("ledger", "verify", "--accept", "--yes")["ok"] is True
+    assert open_desk.json("device", "list") == []
+    open_desk.add_device("lamp")
+    assert open_desk.run("device", "list").status == 0
