@@ -19,7 +19,7 @@ import pytest
 from cli.commands import COMMANDS, load
 from cli.errors import ExitCode
 from gateway.dialects import read as read_payload
-from tests.docs import REPO, Block, blocks, documents
+from tests.docs import REPO, Block, blocks
 from tests.peers import require_peer
 from tests.running import Acme, Running, publish
 
@@ -41,7 +41,9 @@ def quickstarts() -> list[Block]:
     """The blocks of the three quickstarts, in order."""
     lines = README.splitlines()
     headings = [place for place, line in enumerate(lines, 1) if line.startswith("## ")]
-    first, *others, last = [place for place in headings if lines[place - 1].startswith("## Quickstart for a ")]
+    first, *others, last = [
+        place for place in headings if lines[place - 1].startswith("## Quickstart for a ")
+    ]
     end = headings[headings.index(last) + 1]
     assert len(others) == 1
     return [block for block in blocks(README) if first < block.line < end]
@@ -354,9 +356,3 @@ def test_the_environment_variables_are_those_that_the_code_reads() -> None:
         for path in (REPO / package).rglob("*.py"):
             read |= set(re.findall(r"environ[^\n]*\"(HYPERTOUCH_\w+)\"", path.read_text()))
     assert listed == read
-
-
-@pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(REPO)))
-def test_no_document_promises_what_nobody_can_keep(path: Path) -> None:
-    promised = re.findall(r"zero.knowledge|military.grade|unbreakable|100 ?% secure", path.read_text(), re.I)
-    assert promised == []
