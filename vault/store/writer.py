@@ -122,7 +122,7 @@ class Writer:
         commit; a crash in between is made good when the vault is next opened.
 
         Raises:
-            Unavailable: it did not happen, or (the live file failed) it will have at the next opening.
+            Unavailable: it is not known whether it happened; the file will say, and its ledger with it.
         """
         self.move(vault)
         state, file = self.state(vault), self.file(vault)
