@@ -268,6 +268,7 @@ def serve(host: OwnerHost) -> Iterator[OwnerHost]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # head and body leave in two writes
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))

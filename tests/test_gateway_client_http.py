@@ -134,9 +134,12 @@ def test_what_is_not_ours_is_told(body: bytes, kind: str) -> None:
 )
 def test_a_problem_of_the_door_is_told_in_its_words(status: int, error: type[RefusalError]) -> None:
     body = b'{"type": "about:blank", "title": "no", "detail": "later", "status": 0}'
-    with answering(body, status, "application/problem+json") as url, Http(url) as http:
-        with pytest.raises(error) as raised:
-            http.exchange("/owner/salts", CALL)
+    with (
+        answering(body, status, "application/problem+json") as url,
+        Http(url) as http,
+        pytest.raises(error) as raised,
+    ):
+        http.exchange("/owner/salts", CALL)
     assert (raised.value.what, raised.value.hint) == ("no", "later")
 
 
