@@ -8,6 +8,7 @@ Everything here works on whole columns, because a person's year is half a millio
 from __future__ import annotations
 
 import itertools
+import math
 import operator
 import struct
 import sys
@@ -37,6 +38,7 @@ DECIMALS: Final = 6  # most digits behind the point that are stored as integers
 PLAIN_DOUBLES: Final = 255  # the scale of a column of doubles as they are
 
 _EXACT: Final = float(1 << 53)
+_PROBE: Final = 8  # readings that are tried first: most series need the same few decimals throughout
 _INT64: Final = range(-(1 << 63), 1 << 63)
 
 T = TypeVar("T", float, bool, str, bytes, Place)
@@ -246,17 +248,30 @@ def _wrap(number: int) -> int:
     return (number - _INT64.start) % (1 << 64) + _INT64.start
 
 
-def _numbers(values: Sequence[float]) -> bytes:
+def _numbers(values: list[float]) -> bytes:
     """IEEE 754 doubles, as scaled integers where that is exact, else as they are; one tag byte."""
+    if not values:
+        return bytes((0,)) + _integers([])
     for decimals in range(DECIMALS + 1):
         scale = 10.0**decimals
-        scaled = [value * scale for value in values]
-        if not all(-_EXACT < s < _EXACT for s in scaled):
-            break
-        whole = [round(s) for s in scaled]
-        if all(w / scale == v and (w or str(v)[0] != "-") for w, v in zip(whole, values, strict=True)):
+        if _whole(values[:_PROBE], scale) is not None and (whole := _whole(values, scale)) is not None:
             return bytes((decimals,)) + _integers(whole)
     return bytes((PLAIN_DOUBLES,)) + _field(_transpose(array("d", values)))
+
+
+def _whole(values: list[float], scale: float) -> list[int] | None:
+    """Integers that divided by ``scale`` are exactly these; None: there are none."""
+    scaled = [value * scale for value in values]
+    if not (min(scaled) > -_EXACT and max(scaled) < _EXACT) or math.isnan(sum(scaled)):
+        return None
+    whole = list(map(round, scaled))
+    if [number / scale for number in whole] != values or (0 in whole and _negative_zero(values)):
+        return None
+    return whole
+
+
+def _negative_zero(values: Iterable[float]) -> bool:
+    return any(math.copysign(1.0, value) < 0 for value in values if value == 0)
 
 
 def _transpose(column: array[int] | array[float]) -> bytes:
