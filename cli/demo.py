@@ -9,12 +9,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import click
+import rich_click as click
 
 from cli.ask import say
 from cli.errors import CliError
@@ -53,8 +53,9 @@ class Stage:
         return started
 
     def down(self) -> None:
-        """Stop everything."""
-        self.run("lock")
+        """Stop everything, wherever the story got to."""
+        with suppress(CliError):  # what stopped the story is the error to tell; there may be no vault yet
+            self.run("lock")
         if self._server is not None and self._server.poll() is None:
             self._server.terminate()
             self._server.wait(START_S)

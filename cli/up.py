@@ -17,8 +17,8 @@ from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Final
 
-import click
 import msgspec
+import rich_click as click
 
 from cli import __version__, options
 from cli.ask import say
@@ -241,9 +241,21 @@ def _announce(plan: Plan, url: str, ready: Ready, as_json: bool) -> None:
         say(f"  its fingerprint    {started.ca_fingerprint}")
     say(f"  data               {started.data}")
     say("Ctrl-C stops it with nothing lost.")
-    say(
-        next_steps(("hypertouch init", "make your vault"), ("hypertouch device add NAME", "connect a device"))
+    say(next_steps(*_first_steps(plan, started)))
+
+
+def _first_steps(plan: Plan, started: Started) -> list[tuple[str, str]]:
+    """What to type in another terminal, with the addresses that it would not find by itself."""
+    init = (
+        "hypertouch init" if started.http == f"http://{HTTP}" else f"hypertouch init --server {started.http}"
     )
+    steps = [("hypertouch device add NAME", "connect a device")]
+    if started.ca:
+        if plan.http.host == EVERYWHERE[0]:  # whoever comes from this computer needs no invitation
+            init = f"hypertouch init --server https://127.0.0.1:{started.http.rpartition(':')[2]}"
+        init += f" --ca {started.ca}"
+        steps.append(("hypertouch invite new", "let somebody else make a vault here"))
+    return [(init, "make your vault"), *steps]
 
 
 def _why(status: int, plan: Plan) -> CliError:
