@@ -8,6 +8,7 @@ every file that is opened: as strace would see it, but repeatable and without a 
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import random
 import sqlite3
@@ -23,8 +24,8 @@ SECTOR = 512
 IOERR_WRITE, IOERR_FSYNC, FULL = 10 | 3 << 8, 10 | 4 << 8, 13  # SQLITE_*
 
 _OPEN = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p
-)
+    ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p
+)  # the name is a pointer that SQLite goes on using: not to be made a Python string on the way
 _WRITE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int64)
 _TRUNCATE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64)
 _SYNC = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
@@ -175,9 +176,9 @@ def watching(root: Path) -> Iterator[Disk]:
         )
         return methods
 
-    def on_open(self: int, name: bytes | None, file: int, flags: int, out: int) -> int:
+    def on_open(self: int, name: int | None, file: int, flags: int, out: int) -> int:
         code = int(real_open(self, name, file, flags, out))
-        path = os.fsdecode(name or b"")
+        path = os.fsdecode(ctypes.string_at(name)) if name else ""
         if code == 0 and path.startswith(str(root)):
             slot = ctypes.c_void_p.from_address(file)
             if slot.value is not None:
@@ -195,6 +196,7 @@ def watching(root: Path) -> Iterator[Disk]:
     try:
         yield disk
     finally:
+        gc.collect()  # connections that an exception still refers to
         vfs.open = original
         _KEPT.append((tables, callbacks, mine))  # a connection may be closed later than this
 
