@@ -141,6 +141,11 @@ class World:
         """The files as they are, but for what SQLite keeps in shared memory."""
         shutil.copytree(self.data.path, to, ignore=shutil.ignore_patterns("*-shm"))
 
+    def flush(self, person: Person) -> None:
+        """What a door asks of the node before it reads."""
+        self.writer.move(person.vault)
+        self.writer.state(person.vault)
+
     def pass_time(self, milliseconds: int) -> None:
         """Let time go by."""
         self.clock.now += milliseconds
@@ -261,7 +266,7 @@ class Person:
 
     def readings(self) -> list[Released]:
         """Everything in the vault, in order of arrival."""
-        self.world.writer.move(self.vault)
+        self.world.flush(self)
         reader, found = self.world.reader, list[Released]()
         for row in reader.segments(self.vault, -(1 << 31), 1 << 31):
             header, key, lanes = self.open_segment(row)
@@ -279,7 +284,7 @@ class Person:
 
     def ledger(self) -> list[Entry]:
         """All entries; their chain must hold up to the head."""
-        self.world.writer.move(self.vault)
+        self.world.flush(self)
         reader = self.world.reader
         sealed, rows = reader.ledger(self.vault, 0, 1 << 30)
         row = reader.vault(self.vault)
@@ -394,7 +399,7 @@ class Asked:
     def page(self, keys: GrantKeys, after: int = 0, limit: int = 1000, **read: object) -> Page:
         """One page of a read."""
         world = self.person.world
-        world.writer.move(self.person.vault)
+        world.flush(self.person)
         permit = self.permit(Read(**read))  # type: ignore[arg-type]  # as Read takes them
         if isinstance(permit, Refusal):
             raise RefusedError(No("refused", permit.code))
