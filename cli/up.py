@@ -25,6 +25,7 @@ from cli.ask import say
 from cli.errors import CliError, ConflictError, UsageError
 from cli.render import next_steps
 from cli.supervise import Kept, ready_line, spawn, stop
+from gateway.address import is_loopback
 from gateway.door.config import DoorConfig
 from gateway.node.config import Exit, NodeConfig, Ready
 from vault.store.paths import DataDir
@@ -120,7 +121,7 @@ def up(
         cleartext=cleartext_mqtt,
         poll_interval=poll_interval,
     )
-    if not lan and not _is_loopback(plan.http.host):
+    if not lan and not is_loopback(plan.http.host):
         raise UsageError("HTTP beyond this computer needs TLS", "add --lan")
     asyncio.run(_run(plan, as_json))
 
@@ -288,7 +289,3 @@ def _own_names() -> list[str]:
         probe.connect(("192.0.2.1", 9))  # TEST-NET-1: nothing is sent, a route is chosen
         names.insert(0, probe.getsockname()[0])
     return names
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")

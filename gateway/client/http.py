@@ -6,7 +6,6 @@ can set a variable must not be able to send a person's keys elsewhere.
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from gateway.address import is_loopback
 from gateway.client.errors import (
     AddressError,
     AnswerError,
@@ -110,7 +110,7 @@ def check_address(base_url: str) -> str:
         raise AddressError("the server's address is not a URL") from None
     if parts.scheme not in ("http", "https") or not host or parts.username or parts.query or parts.fragment:
         raise AddressError("the server's address is not like https://host:port")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise AddressError("http is for this computer only; over a network the address begins with https")
     return base_url.rstrip("/")
 
@@ -168,12 +168,3 @@ def _problem(status: int, body: bytes) -> ClientError:
 class _Problem(msgspec.Struct):
     title: str = "the server could not answer"
     detail: str = ""
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
@@ -12,6 +11,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.di import NamedDependency
 
+from gateway.address import is_loopback
 from gateway.door.context import Door
 from gateway.door.errors import PROBLEM, DoorError, OAuthError, ProblemError, invalid_request
 from gateway.door.forms import FORM, parse_form, single
@@ -88,7 +88,7 @@ def is_local(request: HttpRequest) -> bool:
     if any(name in FORWARDED or name == b"origin" for name, _ in headers):
         return False
     host = single(headers, b"host")
-    return _is_loopback(address(request)) and host is not None and _is_loopback(_hostname(host))
+    return is_loopback(address(request)) and host is not None and is_loopback(_hostname(host))
 
 
 def _hostname(host: str) -> str:
@@ -96,12 +96,3 @@ def _hostname(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

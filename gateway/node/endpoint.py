@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import resource
 import ssl as tls
 from collections.abc import Callable
 
+from gateway.address import is_loopback
 from gateway.errors import ListenError
 from gateway.mqtt import Reason
 from gateway.node.limits import Budget, Limits
@@ -63,7 +63,7 @@ class Endpoint:
         Raises:
             ListenError: the address is taken or unknown, or would need ``cleartext``.
         """
-        if ssl is None and not cleartext and not _is_loopback(host):
+        if ssl is None and not cleartext and not is_loopback(host):
             raise ListenError("without TLS devices are served on loopback only")
         shared = self._open()
         timeouts = (self._limits.connect_seconds, self._limits.linger_seconds) if ssl else (None, None)
@@ -157,12 +157,3 @@ async def _until(condition: Callable[[], bool], deadline: float) -> bool:
             return False
         await asyncio.sleep(0.005)
     return True
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
