@@ -206,8 +206,8 @@ class Person:
 
     # --- answering -----------------------------------------------------------------------------------
 
-    def statement(self, asked: Asked, terms: Terms, **other: object) -> Signed:
-        """A signed approval; ``other`` replaces fields, for approvals that are not to be accepted."""
+    def unsigned(self, asked: Asked, terms: Terms, /, **other: object) -> GrantStatement:
+        """What an approval says; ``other`` replaces fields, for approvals that are not to be accepted."""
         made = GrantStatement(
             grant=asked.grant.text,
             key_hash=hashlib.sha256(asked.drawn.public).digest(),
@@ -215,7 +215,11 @@ class Person:
             terms_hash=terms_hash(ask_hash(asked.asks), terms),
             generation=self.world.writer.file(self.vault).generation(),
         )
-        return sign(self.owner.signing, self.vault, msgspec.structs.replace(made, **other))
+        return msgspec.structs.replace(made, **other)
+
+    def statement(self, asked: Asked, terms: Terms, /, **other: object) -> Signed:
+        """A signed approval."""
+        return sign(self.owner.signing, self.vault, self.unsigned(asked, terms, **other))
 
     def prepare(self, asked: Asked, signed: Signed) -> grants.Prepared:
         """The first half of an approval."""
