@@ -18,7 +18,7 @@ from typing import Final, Protocol
 import msgspec
 
 from gateway.errors import GatewayError
-from gateway.wire import MAX_BODY, AnyReply, NodeCall, encode
+from gateway.wire import MAX_BODY, NOT_OURS, AnyReply, NodeCall, encode
 
 MAX_FRAME: Final = MAX_BODY + (64 << 10)  # bytes
 TIMEOUT_S: Final = 60.0
@@ -158,7 +158,7 @@ def read_body(body: bytes) -> tuple[int, AnyReply]:
     """The number of a call and its answer; raises NodeError."""
     try:
         return _DECODER.decode(body)
-    except (msgspec.MsgspecError, RecursionError):
+    except NOT_OURS:
         raise NodeError("the node's answer is not in our format") from None
 
 

@@ -36,6 +36,7 @@ MAX_BODY: Final = 32 << 20  # bytes of one owner's call; a year's history is abo
 NONCE_WINDOW_MS: Final = 60_000  # how far an envelope's clock may be off
 
 
+NOT_OURS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what decoding raises
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=plain)
 
 

@@ -162,13 +162,19 @@ def test_a_call_counts_once(someone: Someone) -> None:
 
 def test_a_call_this_server_does_not_know_is_told_so(someone: Someone) -> None:
     assert refusal(send(someone.world, envelope(someone, body=b"\x81\xa4type\xa3New"))) == "invalid"
+    assert refusal(send(someone.world, envelope(someone, body=b"\x81\xa4type\xa1\xff"))) == "invalid"
     assert refusal(send(someone.world, envelope(someone, nonce=b"short"))) == "invalid"
 
 
 @pytest.mark.parametrize("path", ["call", "salts", "login", "create", "enrol"])
 @pytest.mark.parametrize(
     ("body", "headers", "status"),
-    [(b"\xc1", HEADERS, 400), (b"", HEADERS, 400), (b"{}", {"content-type": "application/json"}, 415)],
+    [
+        (b"\xc1", HEADERS, 400),
+        (b"\x81\xa4type\xa1\xff", HEADERS, 400),
+        (b"", HEADERS, 400),
+        (b"{}", {"content-type": "application/json"}, 415),
+    ],
 )
 def test_what_is_no_call_is_a_problem(
     made: World, path: str, body: bytes, headers: dict[str, str], status: int

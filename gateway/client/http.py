@@ -26,7 +26,7 @@ from gateway.client.errors import (
     UnavailableError,
     UnreachableError,
 )
-from gateway.wire import AnyReply, Call, Envelope, encode
+from gateway.wire import NOT_OURS, AnyReply, Call, Envelope, encode
 
 if TYPE_CHECKING:
     import httpx
@@ -76,7 +76,7 @@ class Http:
         body = self._post(path, encode(call))
         try:
             return _REPLY.decode(body)
-        except (msgspec.MsgspecError, RecursionError):
+        except NOT_OURS:
             raise AnswerError("the server's answer is not in a format this version knows") from None
 
     def _post(self, path: str, body: bytes) -> bytes:
@@ -159,7 +159,7 @@ def _problem(status: int, body: bytes) -> ClientError:
     """The error for a problem (RFC 9457) that came before anybody looked at the call."""
     try:
         said = msgspec.json.decode(body, type=_Problem)
-    except (msgspec.MsgspecError, RecursionError):
+    except NOT_OURS:
         return AnswerError("the server's answer is not in a format this version knows")
     kind = {413: TooLargeError, 429: ThrottledError}.get(status, InvalidError)
     return (UnavailableError if status >= 500 else kind)(said.title, said.detail)

@@ -100,7 +100,7 @@ async def _answer(door: Door, envelope: wire.Envelope, source: str) -> wire.AnyR
         return wire.Refused("conflict", "this very call was made before", "make it again")
     try:
         call = _CALL.decode(envelope.body)
-    except (msgspec.MsgspecError, RecursionError):
+    except wire.NOT_OURS:
         return wire.Refused(
             "invalid", "the server does not know this call", "its version may be older than yours"
         )
@@ -203,7 +203,7 @@ async def _read(request: HttpRequest, decoder: msgspec.msgpack.Decoder[Any]) -> 
         raise ProblemError("media-type", "The call is in another format.", f"Send {MSGPACK}.", 415)
     try:
         return decoder.decode(await request.body())
-    except (msgspec.MsgspecError, RecursionError):
+    except wire.NOT_OURS:
         raise ProblemError(
             "bad-request",
             "The call cannot be read.",

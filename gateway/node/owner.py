@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.wire import (
     NONCE_WINDOW_MS,
+    NOT_OURS,
     AddDevice,
     AnyReply,
     CommitGrant,
@@ -53,7 +54,7 @@ class OwnerCalls:
         """
         try:
             vault, call = VaultId(envelope.vault), _DECODER.decode(envelope.body)
-        except (FormatError, msgspec.MsgspecError):
+        except (FormatError, *NOT_OURS):
             return Refused(
                 "invalid", "this is not a call this node knows", "use the same version on both sides"
             )

@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.node.calls import UNAVAILABLE, NodeCalls
 from gateway.rpcclient import MAX_FRAME
-from gateway.wire import AnyReply, NodeCall, Refused, encode
+from gateway.wire import NOT_OURS, AnyReply, NodeCall, Refused, encode
 
 _LENGTH: Final = struct.Struct(">I")
 _DECODER: msgspec.msgpack.Decoder[tuple[int, NodeCall]] = msgspec.msgpack.Decoder(tuple[int, NodeCall])
@@ -55,7 +55,7 @@ class RpcServer:
                 task = asyncio.create_task(self._answer(number, call, writer))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-        except (asyncio.IncompleteReadError, OSError, msgspec.MsgspecError):
+        except (asyncio.IncompleteReadError, OSError, *NOT_OURS):
             pass  # the other side is gone, or is none of ours
         finally:
             writer.close()
