@@ -18,6 +18,7 @@ from typing import Any, Self
 import pytest
 
 from cli.errors import ExitCode
+from tests.docs import REPO
 from tests.running import Acme, Running, publish
 
 PATIENCE_S = 60.0
@@ -34,7 +35,7 @@ TAKE_TERMINAL = (
 class Terminal:
     """One command at a pseudo-terminal of its own; everything it shows is in ``shown``."""
 
-    def __init__(self, server: Running, *arguments: str) -> None:
+    def __init__(self, environment: dict[str, str], *arguments: str) -> None:
         self._ours, theirs = os.openpty()
         command = [sys.executable, "-m", "cli.main", *arguments]
         self._process = subprocess.Popen(
@@ -42,7 +43,7 @@ class Terminal:
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env={**server.environment, "TERM": "xterm", "COLUMNS": "80"},
+            env={**environment, "TERM": "xterm", "COLUMNS": "80"},
             start_new_session=True,
         )
         os.close(theirs)
@@ -127,7 +128,7 @@ def ask(server: Running) -> tuple[Acme, dict[str, Any]]:
 @pytest.mark.slow
 def test_a_person_makes_a_vault_and_decides_at_a_terminal(server: Running) -> None:
     """init with the recovery words typed back, unlock, approve after a change, revoke, recovery test."""
-    with Terminal(server, "init", "--server", server.http) as terminal:
+    with Terminal(server.environment, "init", "--server", server.http) as terminal:
         shown = terminal.expect(r"(?:^(?: +\d+\. [a-z]+){4} *\n){6}")[0]
         words = {int(number): word for number, word in re.findall(r"(\d+)\. ([a-z]+)", shown)}
         asked = int(terminal.expect(r"^Word (\d+)\? ")[1])
@@ -142,11 +143,11 @@ def test_a_person_makes_a_vault_and_decides_at_a_terminal(server: Running) -> No
         assert terminal.end() == ExitCode.OK
         assert "hypertouch unlock" in terminal.shown
 
-    with Terminal(server, "unlock") as terminal:
+    with Terminal(server.environment, "unlock") as terminal:
         terminal.expect("Passphrase: ")
         terminal.type("not this one at all")
         assert terminal.end() == ExitCode.WRONG_PASSPHRASE
-    with Terminal(server, "unlock") as terminal:
+    with Terminal(server.environment, "unlock") as terminal:
         terminal.expect("Passphrase: ")
         terminal.type(passphrase)
         assert terminal.end() == ExitCode.OK
@@ -154,7 +155,7 @@ def test_a_person_makes_a_vault_and_decides_at_a_terminal(server: Running) -> No
 
     acme, asked_of_us = ask(server)
     [request] = server.json("request", "list", "--wait", "30s")
-    with Terminal(server, "request", "approve", request["short"]) as terminal:
+    with Terminal(server.environment, "request", "approve", request["short"]) as terminal:
         terminal.expect(r"^Acme \(acme\.example\) asks for humidity, temperature ")
         terminal.expect(r"^Approve exactly this\? \[y\]es \[n\]o \[c\]hange ")
         terminal.type("c")
@@ -175,14 +176,14 @@ def test_a_person_makes_a_vault_and_decides_at_a_terminal(server: Running) -> No
     records, _ = acme.read(granted["access_token"])
     assert [record["v"] for record in records] == [20.5]
 
-    with Terminal(server, "grant", "revoke", request["short"]) as terminal:
+    with Terminal(server.environment, "grant", "revoke", request["short"]) as terminal:
         terminal.expect(r"^End what Acme may read\? \[y\]es \[n\]o ")
         terminal.type("y")
         terminal.expect(r"^Acme can read nothing more\. It keeps what it read \(1 reading\);")
         assert terminal.end() == ExitCode.OK
     assert acme.get("/observations", granted["access_token"]).status_code == 401
 
-    with Terminal(server, "recovery", "test") as terminal:
+    with Terminal(server.environment, "recovery", "test") as terminal:
         terminal.expect("^> ")
         terminal.type(" ".join(words[place] for place in range(1, 25)))
         terminal.expect("these words open your vault")
@@ -192,7 +193,7 @@ def test_a_person_makes_a_vault_and_decides_at_a_terminal(server: Running) -> No
 @pytest.mark.slow
 def test_no_and_ctrl_c_change_nothing_and_leave_with_130(server: Running) -> None:
     """At every question, whoever does not say yes has given nothing."""
-    with Terminal(server, "init", "--server", server.http) as terminal:
+    with Terminal(server.environment, "init", "--server", server.http) as terminal:
         terminal.expect(r"^Word \d+\? ")
         terminal.type(INTERRUPT)
         assert terminal.end() == ExitCode.CANCELLED
@@ -203,10 +204,44 @@ def test_no_and_ctrl_c_change_nothing_and_leave_with_130(server: Running) -> Non
     ask(server)
     [request] = server.json("request", "list", "--wait", "30s")
     for answer in ("n", INTERRUPT, END_OF_INPUT):
-        with Terminal(server, "request", "approve", request["short"]) as terminal:
+        with Terminal(server.environment, "request", "approve", request["short"]) as terminal:
             terminal.expect(r"^Approve exactly this\? ")
             terminal.type(answer)
             assert terminal.end() == ExitCode.CANCELLED
     [still] = server.json("request", "list")
     assert (still["request"], still["status"]) == (request["request"], "pending")
     assert server.json("grant", "list") == []
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_demo_and_leaves_nothing(tmp_path: Path) -> None:
+    """In the midst of it, with a server, its doors and an agent running."""
+    environment = {**os.environ, "PYTHONPATH": str(REPO), "TMPDIR": str(tmp_path)}
+    with Terminal(environment, "demo") as terminal:
+        terminal.expect("^3  Acme asks")
+        [directory] = tmp_path.iterdir()
+        terminal.type(INTERRUPT)
+        assert terminal.end() == ExitCode.CANCELLED
+        assert "Traceback" not in terminal.shown
+    assert list(tmp_path.iterdir()) == []
+    assert processes_in(directory) == []
+
+
+def test_a_process_that_is_left_is_found(tmp_path: Path) -> None:
+    """The control of the test above."""
+    with subprocess.Popen(["sleep", "60"], env={**os.environ, "HYPERTOUCH_DATA": str(tmp_path)}) as left:
+        assert processes_in(tmp_path) == [left.pid]
+        left.kill()
+
+
+def processes_in(directory: Path) -> list[int]:
+    """Processes whose environment names a directory; those that let nobody look are not found."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if os.fsencode(directory) in environment:
+            found.append(int(entry.name))
+    return found
