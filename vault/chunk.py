@@ -25,9 +25,9 @@ from vault.segment import RAW, Lane, SegmentHeader
 from vault.suite import SUITE, aead_open, aead_seal
 
 if sys.version_info >= (3, 14):
-    from compression.zstd import ZstdDecompressor, ZstdError, compress
+    from compression.zstd import ZstdCompressor, ZstdDecompressor, ZstdError
 else:
-    from backports.zstd import ZstdDecompressor, ZstdError, compress
+    from backports.zstd import ZstdCompressor, ZstdDecompressor, ZstdError
 
 CHUNK_MAGIC: Final = b"HTC"
 LEVEL: Final = 3  # of zstd
@@ -40,6 +40,10 @@ PLAIN_DOUBLES: Final = 255  # the scale of a column of doubles as they are
 _EXACT: Final = float(1 << 53)
 _PROBE: Final = 8  # readings that are tried first: most series need the same few decimals throughout
 _INT64: Final = range(-(1 << 63), 1 << 63)
+
+# One for all chunks: making its tables takes ten times as long as a small chunk.  A call is one frame, and
+# nothing of it stays for the next; threads wait for each other.
+_COMPRESSOR: Final = ZstdCompressor(LEVEL)
 
 T = TypeVar("T", float, bool, str, bytes, Place)
 
@@ -75,7 +79,7 @@ class Sequenced(msgspec.Struct, frozen=True, array_like=True):
 
 def seal_chunk(key: bytes, header: ChunkHeader, readings: Sequenced, nonce: bytes) -> bytes:
     """Seal readings of one value type under their lane's resolution key; raises FormatError."""
-    return aead_seal(key, nonce, compress(encode_columns(readings), level=LEVEL), header.encode())
+    return aead_seal(key, nonce, deflate(encode_columns(readings)), header.encode())
 
 
 def open_chunk(key: bytes, header: ChunkHeader, sealed: bytes) -> Sequenced:
@@ -207,6 +211,11 @@ def _rising(numbers: Sequence[int]) -> bool:
     return all(map(operator.lt, numbers, itertools.islice(numbers, 1, None)))
 
 
+def deflate(columns: bytes) -> bytes:
+    """One whole zstd frame that names its size."""
+    return _COMPRESSOR.compress(columns, ZstdCompressor.FLUSH_FRAME)
+
+
 def _inflate(packed: bytes) -> bytes:
     """One whole zstd frame and nothing else; stops at ``PLAIN_MAX`` instead of filling the memory."""
     decompressor = ZstdDecompressor()
@@ -232,11 +241,9 @@ def _integers(values: Sequence[int]) -> bytes:
     """Signed 64-bit integers: the first, then differences modulo 2^64; bytes transposed."""
     if not values:
         return _field(b"")
-    try:
-        column = array("q", values)
-    except OverflowError:
-        raise FormatError("an integer has more than 64 bits") from None
-    differences = [column[0], *map(operator.sub, column[1:], column)]
+    if min(values) not in _INT64 or max(values) not in _INT64:
+        raise FormatError("an integer has more than 64 bits")
+    differences = [values[0], *map(operator.sub, itertools.islice(values, 1, None), values)]
     try:
         return _field(_transpose(array("q", differences)))
     except OverflowError:  # two integers at either end of the range
@@ -254,7 +261,10 @@ def _numbers(values: list[float]) -> bytes:
         return bytes((0,)) + _integers([])
     for decimals in range(DECIMALS + 1):
         scale = 10.0**decimals
-        if _whole(values[:_PROBE], scale) is not None and (whole := _whole(values, scale)) is not None:
+        whole = _whole(values[:_PROBE], scale)
+        if whole is not None and len(values) > _PROBE:
+            whole = _whole(values, scale)
+        if whole is not None:
             return bytes((decimals,)) + _integers(whole)
     return bytes((PLAIN_DOUBLES,)) + _field(_transpose(array("d", values)))
 
