@@ -43,6 +43,7 @@ COMMANDS: dict[str, Entry] = {
     "unlock": Entry("cli.vault:unlock", "Open your vault on this computer for a while", KEYS),
     "lock": Entry("cli.vault:lock", "Forget your vault's keys on this computer", KEYS),
     "passphrase": Entry("cli.vault:passphrase", "Change your passphrase", KEYS),
+    "client": Entry("cli.client:client", "See which computers may use your vault, and end a lost one", KEYS),
     "recovery": Entry("cli.recovery:recovery", "Test your recovery phrase, or use it to get back in", KEYS),
     "backup": Entry("cli.backup:backup", "Copy your vault, sealed as it is, and restore such a copy", KEYS),
     "invite": Entry("cli.invite:invite", "Let another person make a vault on this server", HOST),

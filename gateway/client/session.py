@@ -57,7 +57,7 @@ class Session:
         self.pins = pins
         self.clock = clock
         self.entropy = entropy
-        self._identity = identity
+        self.identity = identity
         self._keep = keep
         self._followed = False
         self._changed = False
@@ -156,13 +156,13 @@ class Session:
     def _exchange(self, call: wire.OwnerCall, reply: type[R]) -> R:
         envelope = wire.Envelope(
             vault=self.pins.vault,
-            client=self._identity.client,
+            client=self.identity.client,
             created=self.clock(),
             nonce=self.entropy(NONCE_SIZE),
             seen=self.pins.head,
             body=wire.encode(call),
         )
-        return expect(self.http.exchange("/owner/call", envelope.signed(self._identity.key)), reply)
+        return expect(self.http.exchange("/owner/call", envelope.signed(self.identity.key)), reply)
 
     def _move(self, pins: Pins) -> None:
         if pins != self.pins:
