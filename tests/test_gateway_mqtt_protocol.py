@@ -11,6 +11,7 @@ from gateway.mqtt.properties import USER_LIMIT
 from gateway.mqtt.reasons import RETURN_CODES
 from gateway.mqtt.state import RECEIVING, SENDING
 from gateway.mqtt.text import LEVEL_LIMIT
+from gateway.node.config import NodeConfig
 from gateway.node.limits import KEEP_ALIVE_FACTOR, MESSAGE_COST, Limits, Throttle
 from gateway.node.tls import CA_LIFE, RENEW_BEFORE, SERVER_LIFE
 from gateway.node.window import REMEMBERED
@@ -44,6 +45,7 @@ def test_limits_outside_the_table() -> None:
         f"{USER_LIMIT} user properties",
         f"at most {LEVEL_LIMIT} levels",
         f"with {MESSAGE_COST} for each message",
+        f"{NodeConfig(data='').device_day_bytes >> 20} MiB of payloads",
         f"{Limits().window_messages} unreleased QoS 2 ids",
         f"among the last {REMEMBERED} packet ids",
         f"silent for {KEEP_ALIVE_FACTOR} times its keep alive",
