@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +34,15 @@ def open_umask() -> Iterator[None]:
     before = os.umask(0)
     yield
     os.umask(before)
+
+
+@pytest.fixture
+def memory_path() -> Iterator[Path]:
+    """A directory in memory, where there is such a thing: for tests that sync often."""
+    memory = Path("/dev/shm")  # noqa: S108 (mkdtemp draws the name)
+    made = tempfile.mkdtemp(prefix="hypertouch-", dir=memory if os.access(memory, os.W_OK) else None)
+    yield Path(made)
+    shutil.rmtree(made)
 
 
 @pytest.fixture

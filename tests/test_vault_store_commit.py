@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.world import Asked, Fault, Killed, World, at, scratch
+from tests.world import Asked, Fault, Killed, World, at
 from vault.ids import VaultId
 from vault.ledger import Entry
 from vault.store.errors import Unavailable
@@ -29,15 +28,8 @@ def writes_to(word: str, file: str) -> Callable[[str, str], bool]:
 
 
 @pytest.fixture
-def in_memory() -> Iterator[Path]:
-    path = scratch()
-    yield path
-    shutil.rmtree(path)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def world(memory_path: Path) -> World:
+    return World(memory_path)
 
 
 def test_what_was_acknowledged_is_there_after_a_kill(world: World) -> None:
@@ -257,11 +249,11 @@ def test_a_killed_writer_says_nothing_more(world: World) -> None:
 
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_at_each_write_of_a_busy_minute_nothing_acknowledged_is_lost(
-    in_memory: Path, after: bool
+    memory_path: Path, after: bool
 ) -> None:
     """A2: before and after every single write, of the journal, the person's file and the live file."""
     for step in itertools.count(1):
-        world = World(in_memory / f"{step}")
+        world = World(memory_path / f"{step}")
         meter = world.person().device()
         acknowledged: list[object] = []
         world.files.fail(step, Fault.DEAD, after=after)

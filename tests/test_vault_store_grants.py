@@ -30,8 +30,8 @@ MINUTE = 60_000
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def world(memory_path: Path) -> World:
+    return World(memory_path)
 
 
 def state(asked: Asked) -> GrantState | None:
@@ -151,10 +151,10 @@ def test_between_prepare_and_commit_nothing_can_be_read_and_new_readings_are_sea
 
 @pytest.mark.parametrize("after", [False, True])
 def test_an_approval_that_was_cut_off_at_any_write_is_resumed_by_the_same_statement(
-    tmp_path: Path, after: bool
+    memory_path: Path, after: bool
 ) -> None:
     for step in itertools.count(1):
-        world = World(tmp_path / f"{step}")
+        world = World(memory_path / f"{step}")
         meter, asked = asked_for(world)
         terms = asked.terms(meter.selector(), history=True)
         signed = meter.person.statement(asked, terms)

@@ -15,8 +15,8 @@ from vault.segment import Lane, lane_key, resolution_key
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def world(memory_path: Path) -> World:
+    return World(memory_path)
 
 
 def lanes(person: Person) -> dict[tuple[bytes, Lane], list[object]]:

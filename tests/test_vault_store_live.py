@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.faults import Fault, FaultyFiles, Killed
-from tests.world import scratch
 from vault.grantkey import Slot
 from vault.ids import GrantId, VaultId
 from vault.store.errors import Unavailable
@@ -44,10 +42,8 @@ def only(word: str) -> Callable[[str, str], bool]:
 
 
 @pytest.fixture
-def path() -> Iterator[Path]:
-    place = scratch()
-    yield place / "live"
-    shutil.rmtree(place)
+def path(memory_path: Path) -> Path:
+    return memory_path / "live"
 
 
 def filled(path: Path) -> None:

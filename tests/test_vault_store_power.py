@@ -5,27 +5,19 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.vfs import FULL, IOERR_WRITE, Disk, watching
-from tests.world import Device, FaultyFiles, World, at, scratch
+from tests.world import Device, FaultyFiles, World, at
 from vault.store.errors import Unavailable
 
 IMAGES = 20  # a seed
 
 
-@pytest.fixture
-def place() -> Iterator[Path]:
-    path = scratch()
-    yield path
-    shutil.rmtree(path)
-
-
-def busy_day(world: World, disk: Disk, place: Path, chance: random.Random) -> int:
+def busy_day(world: World, disk: Disk, memory_path: Path, chance: random.Random) -> int:
     """Two people's devices send; the power is cut after each commit.  Returns how many readings were lost."""
     meters = [world.person(str(n)).device() for n in range(2)]
     acknowledged: dict[Device, list[float]] = {meter: [] for meter in meters}
@@ -36,7 +28,7 @@ def busy_day(world: World, disk: Disk, place: Path, chance: random.Random) -> in
             acknowledged[meter] += [n, n + 0.5]
         if n % 4 == 3:
             world.writer.move_all()
-        lost += cut(disk, place / f"cut-{n}", acknowledged, chance)
+        lost += cut(disk, memory_path / f"cut-{n}", acknowledged, chance)
     return lost
 
 
@@ -59,23 +51,23 @@ def cut(disk: Disk, image: Path, acknowledged: dict[Device, list[float]], chance
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_power_cut_loses_nothing_that_was_acknowledged(place: Path, seed: int) -> None:
-    with watching(place / "node") as disk:
-        world = World(place)
-        assert busy_day(world, disk, place, random.Random(seed)) == 0
+def test_a_power_cut_loses_nothing_that_was_acknowledged(memory_path: Path, seed: int) -> None:
+    with watching(memory_path / "node") as disk:
+        world = World(memory_path)
+        assert busy_day(world, disk, memory_path, random.Random(seed)) == 0
         world.close()
 
 
-def test_the_control_without_full_syncs_does_lose_readings(place: Path) -> None:
-    with watching(place / "node") as disk:
-        world = World(place, FaultyFiles(synchronous="NORMAL"))
-        assert busy_day(world, disk, place, random.Random(1)) > 0
+def test_the_control_without_full_syncs_does_lose_readings(memory_path: Path) -> None:
+    with watching(memory_path / "node") as disk:
+        world = World(memory_path, FaultyFiles(synchronous="NORMAL"))
+        assert busy_day(world, disk, memory_path, random.Random(1)) > 0
         world.close()
 
 
-def test_a_commit_is_one_fsync_of_the_journal_however_many_people_sent_something(place: Path) -> None:
-    with watching(place / "node") as disk:
-        world = World(place)
+def test_a_commit_is_one_fsync_of_the_journal_however_many_people_sent_something(memory_path: Path) -> None:
+    with watching(memory_path / "node") as disk:
+        world = World(memory_path)
         meters = [world.person(str(n)).device() for n in range(5)]
         assert world.writer.commit([meter.arrival(at(world, 0, 0)) for meter in meters]) == set()
         disk.synced.clear()
@@ -86,10 +78,12 @@ def test_a_commit_is_one_fsync_of_the_journal_however_many_people_sent_something
 
 @pytest.mark.parametrize("code", [IOERR_WRITE, FULL], ids=["EIO", "ENOSPC"])
 @pytest.mark.parametrize("persistent", [False, True], ids=["once", "from then on"])
-def test_a_write_that_fails_loses_nothing_whichever_it_is(place: Path, code: int, persistent: bool) -> None:
+def test_a_write_that_fails_loses_nothing_whichever_it_is(
+    memory_path: Path, code: int, persistent: bool
+) -> None:
     """A8: the Nth write of the day, for every N there is."""
     for nth in range(1, 60, 3):
-        path = place / f"{nth}"
+        path = memory_path / f"{nth}"
         with watching(path / "node") as disk:
             world = World(path)
             meter = world.person().device()
@@ -102,11 +96,11 @@ def test_a_write_that_fails_loses_nothing_whichever_it_is(place: Path, code: int
 
 @pytest.mark.parametrize("persistent", [False, True], ids=["once", "from then on"])
 def test_after_a_failed_fsync_nothing_is_acknowledged_that_a_power_cut_could_take(
-    place: Path, persistent: bool
+    memory_path: Path, persistent: bool
 ) -> None:
     """A9: what was written before it may never reach the disk, whatever a later fsync says."""
     for nth in range(1, 16):
-        path = place / f"{nth}"
+        path = memory_path / f"{nth}"
         with watching(path / "node") as disk:
             world = World(path)
             meter = world.person().device()

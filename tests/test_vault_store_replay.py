@@ -15,8 +15,8 @@ from vault.store.writer import Note
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def world(memory_path: Path) -> World:
+    return World(memory_path)
 
 
 def change(path: Path, *sql: str) -> None:
