@@ -1,9 +1,9 @@
-"""The usual way to keep what devices send: a paho-mqtt client that writes rows to SQLite, in plain text.
+"""The usual way to keep what devices send: a paho-mqtt client that writes readings to SQLite, in plain text.
 
-Generous to that side: one row a message, though it holds three readings; nothing is sealed, no redelivery is
-recognised.  Like Hypertouch's, its commits are durable (WAL, synchronous FULL) and shared: one for everything
-that waits, at most ``BATCH`` rows.  Only then is the broker told that a message was received: a consumer that
-says so earlier loses what it was given when it crashes.
+The table is the one that ``plain.py`` serves: a row a reading, three of a message.  Like Hypertouch's, its
+commits are durable (WAL, synchronous FULL) and shared: one for everything that waits, at most ``BATCH``
+messages.  Only then is the broker told that they were received, for a crash would lose them.  Nothing is
+sealed, and no redelivery is recognised.
 
 Started as a process with a ``Task`` as a line of JSON; says a line when it listens, and one when it is done.
 """
@@ -15,17 +15,19 @@ import sqlite3
 import sys
 import threading
 import time
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-BATCH: Final = 5_000  # rows in one commit
-_SCHEMA: Final = (
-    "CREATE TABLE reading (id INTEGER PRIMARY KEY, arrived REAL, topic TEXT,"
-    " temperature REAL, humidity REAL, battery INTEGER)"
-)
+from tests.bench.table import INSERT, SCHEMA, Row
+
+BATCH: Final = 5_000  # messages in one commit
+
+
+_READ: Final = msgspec.json.Decoder(dict[str, float]).decode
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -39,14 +41,8 @@ class Task(msgspec.Struct, frozen=True):
 class Kept(msgspec.Struct, frozen=True):
     """``seconds`` are from the first message to the last commit."""
 
-    rows: int
+    messages: int
     seconds: float
-
-
-class _Body(msgspec.Struct):
-    temperature: float
-    humidity: float
-    battery: int
 
 
 def consume(task: Task) -> Kept:
@@ -62,35 +58,35 @@ def consume(task: Task) -> Kept:
     subscribed.wait(10)
     print("{}", flush=True)
     connection = sqlite3.connect(task.path, isolation_level=None)
-    for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", _SCHEMA):
+    for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", *SCHEMA):
         connection.execute(statement)
-    read = msgspec.json.Decoder(_Body).decode
-    rows, begun = 0, 0.0
-    while rows < task.messages:
+    kept, begun = 0, 0.0
+    while kept < task.messages:
         batch = [waiting.get(timeout=30)]
         begun = begun or time.perf_counter()
         while len(batch) < BATCH and not waiting.empty():
             batch.append(waiting.get())
         connection.execute("BEGIN")
-        connection.executemany(
-            "INSERT INTO reading (arrived, topic, temperature, humidity, battery) VALUES (?, ?, ?, ?, ?)",
-            (_row(message, read(message.payload)) for message in batch),
-        )
+        connection.executemany(INSERT, _rows(batch))
         connection.execute("COMMIT")
         for message in batch:
             client.ack(message.mid, message.qos)
-        rows += len(batch)
+        kept += len(batch)
     seconds = time.perf_counter() - begun
     client.disconnect()
     client.loop_stop()
     connection.close()
-    return Kept(rows, seconds)
+    return Kept(kept, seconds)
 
 
-def _row(message: mqtt.MQTTMessage, body: _Body) -> tuple[Any, ...]:
-    return (message.timestamp, message.topic, body.temperature, body.humidity, body.battery)
+def _rows(batch: list[mqtt.MQTTMessage]) -> Iterator[Row]:
+    now = time.time_ns() // 1_000_000
+    for message in batch:
+        device = message.topic.rpartition("/")[2].encode()
+        for kind, value in _READ(message.payload).items():
+            yield device, kind, now, value
 
 
 if __name__ == "__main__":
-    kept = consume(msgspec.json.decode(sys.stdin.buffer.readline(), type=Task))
-    print(msgspec.json.encode(kept).decode(), flush=True)
+    done = consume(msgspec.json.decode(sys.stdin.buffer.readline(), type=Task))
+    print(msgspec.json.encode(done).decode(), flush=True)

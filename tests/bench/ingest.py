@@ -77,8 +77,8 @@ def measure(size: Size, directory: Path) -> Section:
         notes=[
             "hypertouch: acknowledged when it is on the disk, sealed (one fsync for all that waits).",
             "mosquitto: acknowledged when it is in its memory; nobody subscribes.",
-            "+ sqlite: mosquitto to a paho-mqtt consumer; rows that it committed a second, one a message,"
-            f" in plain text, up to {BATCH:,} a commit, WAL, synchronous FULL.",
+            "+ sqlite: mosquitto to a paho-mqtt consumer; messages that it stored a second, a row a reading"
+            f" in plain text, up to {BATCH:,} messages a commit; WAL, synchronous FULL, then acknowledged.",
             "With window 1 every commit waits for the disk with few messages in it.",
         ],
         left_out=[] if program else ["mosquitto is not installed, so nothing stands beside ours."],
@@ -122,7 +122,7 @@ def _stored(broker: int, directory: Path, credentials: list[Credential], message
     with peers.consumer(broker, directory, load.messages) as child:
         _run(load)
         kept = peers.kept(child)
-    return kept.rows / kept.seconds
+    return kept.messages / kept.seconds
 
 
 def _beside(one: _Setting, theirs: dict[str, list[float]], stored: list[float]) -> dict[str, list[float]]:

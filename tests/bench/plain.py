@@ -10,9 +10,7 @@ import asyncio
 import hmac
 import sqlite3
 import sys
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import uvicorn
@@ -23,17 +21,9 @@ from gateway.door.forms import parse_bearer, parse_query
 from gateway.door.impatience import impatient
 from gateway.door.run import BACKLOG, HEAD_MAX, listen
 from gateway.senmlout import MEDIA_TYPE, encode
+from tests.bench.table import PAGE
 from vault.ids import DeviceId
 from vault.observation import Observation
-
-_SCHEMA: Final = (
-    "CREATE TABLE reading (seq INTEGER PRIMARY KEY, device BLOB NOT NULL, kind TEXT NOT NULL,"
-    " time INTEGER NOT NULL, value REAL NOT NULL) STRICT",
-    "CREATE INDEX reading_by_kind ON reading (kind, seq)",
-)
-_PAGE: Final = (
-    "SELECT seq, device, kind, time, value FROM reading WHERE kind = ? AND seq > ? ORDER BY seq LIMIT ?"
-)
 
 
 class Plain(msgspec.Struct, frozen=True):
@@ -49,17 +39,6 @@ class _Row(msgspec.Struct, frozen=True):
     observation: Observation
 
 
-def fill(path: Path, rows: Iterable[tuple[bytes, str, int, float]]) -> int:
-    """Write (device, kind, time, value) in order of arrival; the bytes that the file then has."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    for statement in ("PRAGMA journal_mode=WAL", *_SCHEMA, "BEGIN"):
-        connection.execute(statement)
-    connection.executemany("INSERT INTO reading (device, kind, time, value) VALUES (?, ?, ?, ?)", rows)
-    connection.execute("COMMIT")
-    connection.close()
-    return path.stat().st_size
-
-
 def build(config: Plain, port: int) -> Litestar:
     """The application."""
     connection = sqlite3.connect(f"file:{config.path}?mode=ro", uri=True, check_same_thread=False)
@@ -73,7 +52,7 @@ def build(config: Plain, port: int) -> Litestar:
         kind = (query.kinds or ("",))[0]
         rows = [
             _Row(seq, DeviceId(device), Observation("", kind, time, value))
-            for seq, device, kind, time, value in connection.execute(_PAGE, (kind, after, query.limit))
+            for seq, device, kind, time, value in connection.execute(PAGE, (kind, after, query.limit))
         ]
         last = rows[-1].seq if rows else after
         link = f"http://127.0.0.1:{port}/observations?kind={kind}&limit={query.limit}&cursor={last}"

@@ -15,6 +15,7 @@ from tests.bench.ingest import MEMORY_MIB
 from tests.bench.report import Section, at_most, row
 from tests.bench.rig import Child
 from tests.bench.sizes import Size
+from tests.bench.table import Row, fill
 from tests.bench.year import Home, Reader, Written
 
 KIND: Final = "temperature"
@@ -25,7 +26,7 @@ def measure(size: Size, home: Home, directory: Path) -> Section:
     """Read everything from both in turn."""
     written, server = home.written, home.server
     granted = home.acme.granted(written.household, written.device, [KIND], written.since, Http(server.url))
-    plain.fill(directory / "plain.db", _rows(written))
+    fill(directory / "plain.db", _rows(written))
     ours: list[float] = []
     theirs: list[float] = []
     with Child("tests.bench.plain", plain.Plain(str(directory / "plain.db"), _TOKEN)) as other:
@@ -59,7 +60,7 @@ def _rate(port: int, token: str, expected: int) -> float:
     return found / seconds
 
 
-def _rows(written: Written) -> Iterator[tuple[bytes, str, int, float]]:
+def _rows(written: Written) -> Iterator[Row]:
     series = Series()
     for day in range(written.first_day, written.first_day + written.days):
         for moment, values in series.day(day):

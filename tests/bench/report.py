@@ -67,6 +67,7 @@ class Report(msgspec.Struct, frozen=True):
     python: str
     machine: str
     cores: int
+    load: float  # average of the minute before: what others do here lowers figures and bends ratios
     quick: bool
     seconds: float
     sections: list[Section]

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tests.bench import plain
 from tests.bench.history import KINDS, Series
-from tests.bench.report import Row, Section, at_most, row
+from tests.bench.report import Row as Figure
+from tests.bench.report import Section, at_most, row
+from tests.bench.table import Row, fill
 from tests.bench.year import Written
 
 LIMIT: Final = 10.0  # bytes a reading
@@ -26,11 +27,11 @@ def measure(written: Written, directory: Path) -> Section:
     connection.close()
     if still_open:
         raise RuntimeError("a segment is still open")
-    rows: list[Row] = [
+    rows: list[Figure] = [
         row(f"chunks, {kind}", "B", [size / count])
         for kind, (_, size, count) in zip(KINDS, lanes, strict=True)
     ]
-    table = plain.fill(directory / "rows.db", _rows(written)) / written.readings
+    table = fill(directory / "rows.db", _rows(written)) / written.readings
     whole = row("the whole file", "B", [path.stat().st_size / written.readings], plaintext=[table])
     return Section(
         name="storage",
@@ -45,7 +46,7 @@ def measure(written: Written, directory: Path) -> Section:
     )
 
 
-def _rows(written: Written) -> Iterator[tuple[bytes, str, int, float]]:
+def _rows(written: Written) -> Iterator[Row]:
     """In order of arrival."""
     series = Series()
     for day in range(written.first_day, written.first_day + written.days):
