@@ -61,7 +61,7 @@ def main(argv: list[str], *, size: Size | None = None) -> int:
     print(f"hypertouch {__version__}, Python {platform.python_version()}, {machine}, {os.cpu_count()} cores")
     load = os.getloadavg()[0]
     if load > BUSY:
-        print(f"BUSY: others keep {load:.1f} cores of this machine; figures are lower than they could be")
+        print(f"BUSY: others keep {load:.1f} cores of this machine; figures are too low")
     print("medians; a ratio is ours divided by the column's", flush=True)
     found: list[Section] = []
     with tempfile.TemporaryDirectory(prefix="hypertouch-bench-") as directory:
