@@ -12,11 +12,13 @@ import itertools
 import socket
 import struct
 from collections.abc import Callable
-from os import PathLike, fspath
+from os import PathLike
+from pathlib import Path
 from typing import Final, Protocol
 
 import msgspec
 
+from gateway.address import unix_address
 from gateway.errors import GatewayError
 from gateway.wire import MAX_BODY, NOT_OURS, AnyReply, NodeCall, encode
 
@@ -42,7 +44,7 @@ class NodeLink:
     """One connection to the node with many calls in flight; made anew by the next call when it broke."""
 
     def __init__(self, path: str | PathLike[str], timeout_s: float = TIMEOUT_S) -> None:
-        self._path = fspath(path)
+        self._path = Path(path)
         self._timeout_s = timeout_s
         self._numbers = itertools.count(1)
         self._opening = asyncio.Lock()
@@ -72,7 +74,8 @@ class NodeLink:
     async def _connected(self) -> _Connection:
         async with self._opening:
             if self._connection is None or self._connection.broken:
-                reader, writer = await asyncio.open_unix_connection(self._path)
+                with unix_address(self._path) as address:
+                    reader, writer = await asyncio.open_unix_connection(address)
                 self._connection = _Connection(reader, writer)
             return self._connection
 
@@ -124,7 +127,8 @@ def call_sync(path: str | PathLike[str], call: NodeCall, timeout_s: float = TIME
     try:
         with socket.socket(socket.AF_UNIX) as link:
             link.settimeout(timeout_s)
-            link.connect(fspath(path))
+            with unix_address(Path(path)) as address:
+                link.connect(address)
             link.sendall(write_frame(1, call))
             with link.makefile("rb") as stream:
                 return _read_sync(stream.read)

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.address import unix_address
 from gateway.node.calls import UNAVAILABLE, NodeCalls
 from gateway.rpcclient import MAX_FRAME
 from gateway.wire import NOT_OURS, AnyReply, NodeCall, Refused, encode
@@ -33,7 +34,8 @@ class RpcServer:
         self._path.unlink(missing_ok=True)
         umask = os.umask(0o177)
         try:
-            self._server = await asyncio.start_unix_server(self._serve, self._path)
+            with unix_address(self._path) as address:
+                self._server = await asyncio.start_unix_server(self._serve, address)
         finally:
             os.umask(umask)
 
