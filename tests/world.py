@@ -271,6 +271,10 @@ class Person:
     def readings(self) -> list[Released]:
         """Everything in the vault, in order of arrival."""
         self.world.flush(self)
+        return self.opened()
+
+    def opened(self) -> list[Released]:
+        """The same, of what is in the file now."""
         reader, found = self.world.reader, list[Released]()
         for row in reader.segments(self.vault, -(1 << 31), 1 << 31):
             header, key, lanes = self.open_segment(row)
@@ -289,6 +293,10 @@ class Person:
     def ledger(self) -> list[Entry]:
         """All entries; their chain must hold up to the head."""
         self.world.flush(self)
+        return self.entries()
+
+    def entries(self) -> list[Entry]:
+        """The same, of what is in the file now."""
         reader = self.world.reader
         sealed, rows = reader.ledger(self.vault, 0, 1 << 30)
         row = reader.vault(self.vault)

@@ -47,5 +47,5 @@ def unavailable(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (sqlite3.Error, OSError, msgspec.DecodeError) as error:
+    except (sqlite3.Error, OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Unavailable(what) from error

@@ -129,7 +129,7 @@ class PersonFile:
                     self.vault.verify_key, self.id, msgspec.msgpack.decode(signed, type=Signed)
                 )
                 check_public(public)
-            except (VaultError, msgspec.DecodeError):
+            except (VaultError, msgspec.DecodeError, UnicodeDecodeError):
                 continue
             if not isinstance(statement, GrantStatement):
                 continue

@@ -9,7 +9,7 @@ import itertools
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import msgspec
@@ -108,8 +108,8 @@ class Reader:
         try:
             yield
         finally:
-            if connection.in_transaction:
-                connection.execute("COMMIT")
+            with suppress(sqlite3.Error):  # nothing was written: of a damaged file there is nothing to end
+                connection.execute("ROLLBACK")
 
     def vault(self, vault: VaultId) -> VaultRow | None:
         """What is in clear about a vault; None: not here."""
