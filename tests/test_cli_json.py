@@ -1,0 +1,205 @@
+"""What every command answers with ``--json``: a schema each, and one story in which all of them run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import pytest
+
+from tests.commandline import leaves
+from tests.running import Acme, Running, publish
+
+ASK = {
+    "type": "personal_data",
+    "datatypes": ["temperature", "energy"],
+    "purpose": "dpv:ServiceProvision",
+    "retention": "P90D",
+}
+NOT_IN_THE_STORY = {
+    "demo",
+    "up",
+    "login",
+    "recovery use",
+    "client end",
+    "backup restore",
+    "passphrase change",
+}
+
+
+def answer(**fields: Any) -> Any:
+    """A JSON object with exactly these members."""
+    return msgspec.defstruct("Answer", list(fields.items()), forbid_unknown_fields=True)
+
+
+def many(item: Any) -> Any:
+    """A JSON array of these."""
+    return list.__class_getitem__(item)
+
+
+def more(base: Any, **fields: Any) -> Any:
+    """The same with further members."""
+    return answer(**{field.name: field.type for field in msgspec.structs.fields(base)}, **fields)
+
+
+Maybe: Any = str | None
+DEVICE = answer(
+    device=str, name=str, host=str, port=int, tls=bool, username=str, password=str, ca_fingerprint=str
+)
+DEVICE_ROW = answer(
+    device=str, name=str, created=str, last_seen=Maybe, readings=int, quarantined=int, channels=list[str]
+)
+SAMPLE = answer(time=str, topic=str, payload=str)
+SELECTOR = answer(device=str, kind=str, channels=list[str] | None)
+REQUEST = answer(
+    request=str, short=str, brand=str, brand_id=str, site=str, kinds=list[str], purpose=str, purpose_text=str,
+    message=str, asked=str, expires=str, status=str, details=list[dict[str, Any]],
+)  # fmt: skip
+GRANT = answer(
+    grant=str, short=str, brand=str, brand_id=str, kinds=list[str], status=str, access_until=str,
+    readings=int, picked_up=Maybe,
+)  # fmt: skip
+READING = answer(time=str, device=str, channel=str, kind=str, value=Any, unit=str)
+SERIES = answer(
+    device=str, channel=str, kind=str, unit=str, count=int, min=float, mean=float, max=float, last=float,
+    last_time=str, readings=many(answer(time=str, value=float)),
+)  # fmt: skip
+ENTRY = answer(
+    number=int, time=str, what=str, brand=Maybe, brand_id=Maybe, grant=Maybe, kinds=list[str], since=Maybe,
+    until=Maybe, readings=int, times=int, note=str,
+)  # fmt: skip
+CHECK = answer(check=str, state=Literal["ok", "note", "warn", "fail"], what=str, next=str)
+BRAND = answer(brand=str, name=str, client_id=str, client_secret=str)
+
+SCHEMAS: dict[str, Any] = {
+    "init": answer(vault=str, name=str, server=str, recovery_file=str),
+    "unlock": answer(unlocked=bool, vault=str, idle_seconds=int),
+    "status": answer(
+        vault=str, name=str, server=str, reachable=bool, unlocked=bool, locks_in_seconds=int | None,
+        devices=int, pending=int, active=int, readings=int, readings_today=int, frozen=str,
+    ),
+    "doctor": answer(ok=bool, checks=many(CHECK)),
+    "device add": DEVICE,
+    "device rotate": DEVICE,
+    "device list": many(DEVICE_ROW),
+    "device show": more(
+        DEVICE_ROW, kinds=list[str], dropped=int, quarantine=answer(count=int, samples=many(SAMPLE))
+    ),
+    "device remove": answer(device=str, name=str),
+    "brand add": BRAND,
+    "brand list": many(answer(brand=str, name=str, site=str, created=str, status=str)),
+    "brand remove": answer(brand=str, name=str, status=str),
+    "touchpoint new": answer(touchpoint=str, brand=str, brand_id=str),
+    "touchpoint list": many(answer(touchpoint=str, brand=str, brand_id=str, created=str, status=str)),
+    "touchpoint revoke": answer(touchpoint=str, status=str),
+    "request list": many(REQUEST),
+    "inbox": many(REQUEST),
+    "request show": more(REQUEST, terms=dict[str, Any], yesterday=dict[str, Any] | None),
+    "request approve": answer(
+        request=str, grant=str, kinds=list[str], devices=many(SELECTOR), data_from=str, data_until=str,
+        access_until=str,
+    ),
+    "request deny": answer(request=str, status=str),
+    "grant list": many(GRANT),
+    "grant show": more(
+        GRANT, selectors=many(SELECTOR), data_from=str, data_until=str, purpose=str, purpose_text=str,
+        retention=Maybe, recipients=list[str], benefit=str,
+    ),
+    "grant revoke": answer(grant=str, brand=str, status=str, readings=int, retention=Maybe),
+    "data show": answer(kind=str, unit=str, series=many(SERIES)),
+    "data export": READING,
+    "data tail": READING,
+    "ledger log": many(ENTRY),
+    "ledger verify": answer(ok=bool, entries=int, head=str),
+    "tidy": answer(segments=int, before=int, after=int),
+    "client list": many(answer(client=str, name=str, enrolled=str, status=str)),
+    "backup create": answer(vault=str, file=str, bytes=int),
+    "invite new": answer(invite=str, expires=str),
+    "recovery test": answer(ok=bool, vault=str),
+    "lock": answer(locked=bool, was_unlocked=bool),
+}  # fmt: skip
+
+
+class Story:
+    """Runs commands and holds their answers to their schemas."""
+
+    def __init__(self, server: Running) -> None:
+        self._server = server
+        self.told: set[str] = set()
+
+    def __call__(self, command: str, *arguments: str) -> Any:
+        done = self._server.run(*command.split(), *arguments, "--json")
+        assert done.returncode == 0, (command, done.stderr)
+        lines = command in ("data export", "data tail")  # JSON lines
+        values = (
+            [json.loads(line) for line in done.stdout.splitlines()] if lines else [json.loads(done.stdout)]
+        )
+        for value in values:
+            msgspec.convert(value, SCHEMAS[command])
+        self.told.add(command)
+        return values[0] if values else None
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Running]:
+    """A running server, ended after the test."""
+    with Running(tmp_path, "--poll-interval", "1") as running:
+        yield running
+
+
+def test_every_command_has_a_schema() -> None:
+    assert {words for words, _ in leaves()} - NOT_IN_THE_STORY == SCHEMAS.keys()
+
+
+def test_every_answer_is_as_its_schema_says(server: Running) -> None:
+    tell = Story(server)
+    passphrase, recovery = str(server.passphrase_file), str(server.directory / "recovery")
+    tell(
+        "init", "--server", server.http, "--passphrase-file", passphrase, "--recovery-file", recovery, "--yes"
+    )
+    tell("unlock", "--passphrase-file", passphrase)
+    tell("device add", "meter")
+    tell("device add", "old")
+    meter = tell("device rotate", "meter", "--yes")
+    publish(meter, [("a", b'{"temperature":21.5,"energy":3.25}'), ("b", b"\xff")])
+    brand = tell("brand add", "Acme", "--site", "https://acme.example")
+    touchpoint = tell("touchpoint new", "Acme")["touchpoint"]
+    acme = Acme(server.http, brand["client_id"], brand["client_secret"])
+    acme.ask(touchpoint, ASK)
+    request = tell("request list")[0]["request"]
+    tell("inbox")
+    tell("request show", request)
+    grant = tell("request approve", request, "--yes")["grant"]
+    for command in ("grant list", "device list", "brand list", "touchpoint list", "client list", "tidy"):
+        tell(command)
+    tell("grant show", grant)
+    tell("device show", "meter")
+    tell("data show", "energy")
+    assert tell("data export")["unit"] == "Cel"
+    tell("data tail", "--for", "1s")
+    tell("status")
+    tell("doctor")
+    tell("grant revoke", grant, "--yes")
+    acme.ask(touchpoint, ASK)
+    tell("request deny", tell("request list")[0]["request"], "--yes")
+    tell("touchpoint revoke", touchpoint, "--yes")
+    tell("device remove", "old", "--yes")
+    tell("ledger log")
+    tell("ledger verify")
+    tell("backup create", str(server.directory / "copy.db"))
+    tell("recovery test", "--recovery-file", recovery)
+    tell("invite new")
+    tell("brand remove", "Acme", "--yes")
+    tell("lock")
+    assert tell.told == SCHEMAS.keys()
+
+
+def test_an_answer_with_another_member_would_be_found_out() -> None:
+    """The known-bad control."""
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"ok": True, "entries": 1, "head": "", "more": 1}, SCHEMAS["ledger verify"])
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"ok": True, "entries": "1", "head": ""}, SCHEMAS["ledger verify"])
