@@ -6,8 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.dialects import Reading, read
+from gateway.dialects.plain import USUAL_MAX
 from gateway.dialects.values import No, take
 from policies.kinds import parse
 from vault.observation import Observation, Place
@@ -201,3 +204,23 @@ def test_a_text_kind_takes_only_its_values() -> None:
     assert take(stage, "snoring") is No.UNKNOWN
     assert take(stage, 1) is No.UNKNOWN
     assert take(stage, None) is No.DROPPED
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            ["temperature", "humidity", "hum", "battery", "energy", "value", "time", "lat", "mood"]
+        ),
+        st.sampled_from(
+            [0, 21.5, -0.0, 100, 101, -400, True, None, "21", 1795219200, 2**70, {"temperature": 3}]
+        ),
+        max_size=4,
+    ),
+    st.sampled_from(["sensors/attic", "a" * 63, "a" * 64, "ü" * 63, "home/temperature"]),
+)
+def test_the_short_way_of_usual_messages_says_what_the_long_way_says(
+    fields: dict[str, object], topic: str
+) -> None:
+    """Only short payloads take it, and white space is none of a reading's business."""
+    payload = json.dumps(fields).encode()
+    assert read(topic, payload, NOW) == read(topic, payload + b" " * USUAL_MAX, NOW)

