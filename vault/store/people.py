@@ -60,7 +60,11 @@ def create_vault(writer: Writer, new: NewVault) -> No | None:
     writer.live.set_generation(new.vault, 1)
     with unavailable("a vault could not be put in place"):
         made.rename(path)
-        writer.files.fsync_directory(path.parent)
+        try:
+            writer.files.fsync_directory(path.parent)
+        except OSError:  # nobody was told that it is there: let it be made again
+            path.unlink()
+            raise
     return None
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import heapq
+from bisect import bisect_left, bisect_right
+from operator import itemgetter
+from typing import Final
 
 import msgspec
 
@@ -15,6 +17,10 @@ from vault.segment import Lane, LaneKey, SegmentHeader, open_grant_box
 from vault.store.lanes import DAY_MS
 from vault.store.reader import Reader
 from vault.suite import Recipient
+
+
+_Waiting = tuple[int, Observation, DeviceId]
+_SEQ: Final = itemgetter(0)
 
 
 class Released(msgspec.Struct, frozen=True):
@@ -94,19 +100,18 @@ def page(reader: Reader, permit: Permit, keys: GrantKeys, after: int, limit: int
 def _page(reader: Reader, permit: Permit, keys: GrantKeys, after: int, limit: int) -> Page:
     allowed: dict[Lane, bool] = {}
     since, until = permit.data_from * 1000, permit.data_until * 1000
-    heap: list[tuple[int, int, Observation, DeviceId]] = []
+    waiting: list[_Waiting] = []  # opened, by sequence number
     found: list[Released] = []
     lanes: set[tuple[bytes, int]] = set()
     reached = after
 
     def take(before: int | None) -> bool:
-        """Move what is in order from the heap to the page; True: the page is full."""
-        while heap and (before is None or heap[0][0] < before):
-            if len(found) == limit:
-                return True
-            seq, _, observation, device = heapq.heappop(heap)
-            found.append(Released(seq, device, observation))
-        return False
+        """Move what is in order to the page; True: it is full, and there is more."""
+        ready = len(waiting) if before is None else bisect_left(waiting, before, key=_SEQ)
+        room = min(ready, limit - len(found))
+        found.extend(Released(seq, device, observation) for seq, observation, device in waiting[:room])
+        del waiting[:room]
+        return ready > room
 
     for first_seq, row, segment, number in reader.chunk_index(keys.vault, after):
         known = keys.find(segment, number)
@@ -128,9 +133,13 @@ def _page(reader: Reader, permit: Permit, keys: GrantKeys, after: int, limit: in
         )
         readings = open_chunk(key, header, chunk.body)
         lanes.add((segment, number))
-        for seq, observation in zip(readings.seqs, readings.observations, strict=True):
-            if seq > after and since <= observation.time < until:
-                heapq.heappush(heap, (seq, row, observation, lane.device))
+        new = bisect_right(readings.seqs, after)
+        waiting.extend(
+            (seq, observation, lane.device)
+            for seq, observation in zip(readings.seqs[new:], readings.observations[new:], strict=True)
+            if since <= observation.time < until
+        )
+        waiting.sort(key=_SEQ)  # two runs that are sorted: one pass
         reached = max(reached, chunk.last_seq)
     full = take(None)
     if full:
