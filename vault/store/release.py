@@ -18,7 +18,6 @@ from vault.store.lanes import DAY_MS
 from vault.store.reader import Reader
 from vault.suite import Recipient
 
-
 _Waiting = tuple[int, Observation, DeviceId]
 _SEQ: Final = itemgetter(0)
 
@@ -140,6 +139,7 @@ def _page(reader: Reader, permit: Permit, keys: GrantKeys, after: int, limit: in
             if since <= observation.time < until
         )
         waiting.sort(key=_SEQ)  # two runs that are sorted: one pass
+        del waiting[limit + 1 :]  # beyond the page; one is enough to know that there is more
         reached = max(reached, chunk.last_seq)
     full = take(None)
     if full:
