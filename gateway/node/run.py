@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -40,6 +41,7 @@ SWITCH_INTERVAL_S: Final = 0.0005  # 5 ms, the default, adds up to 17 ms to a co
 TICK_S: Final = 1.0
 LOCK_WAIT_S: Final = 0.5  # for a node whose parent was killed to be gone
 SLOW_TICKS: Final = 10  # every ten ticks: clock, grants, quiet segments
+MERGE_TURN_S: Final = 0.1  # of every slow tick: at midnight everybody's day ends, and commits wait meanwhile
 MERGE_BUDGET_S: Final = 2.0  # at shutdown; what is not merged then, the owner's client merges later
 _log = logging.getLogger("hypertouch.node")
 
@@ -125,11 +127,13 @@ async def _tick(thread: WriterThread, writer: Writer, watch: ClockWatch) -> None
 def _slowly(writer: Writer, watch: ClockWatch) -> None:
     writer.live.set_clock(watch.observe(wall_ms(), uptime_ms()))
     for vault in writer.vaults():
-        grants.tick(writer, vault)
+        with suppress(VaultError):  # one that is damaged does not keep the others waiting
+            grants.tick(writer, vault)
     for vault in list(writer.busy_checkpoints):
-        if writer.file(vault).checkpoint():
-            writer.busy_checkpoints.discard(vault)
-    writer.close_quiet()
+        with suppress(VaultError):
+            writer.checkpoint(vault)
+    deadline = time.monotonic() + MERGE_TURN_S
+    writer.close_quiet(until=lambda: time.monotonic() > deadline)
 
 
 def main() -> int:
