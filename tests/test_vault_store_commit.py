@@ -67,6 +67,17 @@ def test_a_commit_that_failed_is_not_acknowledged_and_the_next_one_is(
         world.crash()
 
 
+def test_a_row_that_was_written_although_it_failed_does_not_come_back(world: World) -> None:
+    """Its numbers were given to the next commit."""
+    meter = world.person().device()
+    assert meter.send(1)
+    world.files.fail(1, after=True, only=on_intake)
+    assert not meter.send(2)
+    assert meter.send(3)
+    world.crash()
+    assert [(one.seq, one.observation.value) for one in meter.person.readings()] == [(1, 1.0), (2, 3.0)]
+
+
 def test_while_the_disk_is_full_nothing_is_acknowledged_and_it_recovers_alone(world: World) -> None:
     meter = world.person().device()
     assert meter.send(0)
