@@ -27,7 +27,7 @@ from vault.store.records import (
     ClientRow,
     DeviceRow,
     GrantRow,
-    MergedChunk,
+    SealedChunk,
     SegmentRow,
     TouchpointRow,
 )
@@ -191,7 +191,7 @@ class Replace(Call, frozen=True):
     """-> Done: merged chunks of segments that a crash left in pieces, swapped at once."""
 
     statement: Signed
-    chunks: list[MergedChunk]
+    chunks: list[SealedChunk]
 
 
 OwnerRead = (

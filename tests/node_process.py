@@ -6,6 +6,7 @@ Run as a program it *is* the node, started with a fault: ``python -m tests.node_
   of its Nth commit;
 - ``slow``: every commit takes N tenths of a second;
 - ``full``: the journal's INSERT says that the disk is full while a file ``full`` lies beside it;
+- ``bug``: the Nth commit fails in a way nobody foresaw;
 - ``early``: known bad, acknowledges before it commits, and kills itself at the Nth commit.
 """
 
@@ -200,6 +201,8 @@ def _put_in(fault: str, number: int) -> None:
     def faulty_append(self: Intake, deltas: Any) -> int:
         nonlocal commits
         commits += 1
+        if fault == "bug" and commits == number:
+            raise ZeroDivisionError
         if fault == "slow":
             time.sleep(number / 10)
         if fault == "after-insert" and commits == number:

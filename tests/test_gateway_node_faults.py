@@ -95,6 +95,19 @@ def test_a_full_disk_acknowledges_nothing_and_recovers_by_itself(person: Person)
     assert accounted(person, publisher) == (0, 0, 0)
 
 
+def test_a_fault_nobody_foresaw_ends_the_process_and_acknowledges_nothing(person: Person) -> None:
+    publisher = Publisher(person)
+    with NodeProcess(person.data, "bug", "3") as node:
+        assert not publisher.publish(node.port, 100, batch=10)
+        status, said = node.end()
+    assert status == 70
+    assert "ZeroDivisionError" in said
+    with NodeProcess(person.data) as node:
+        assert publisher.publish(node.port, 1)
+        node.end()
+    assert accounted(person, publisher) == (0, 0, 0)
+
+
 def test_redeliveries_and_repeats_in_any_order_are_stored_once(person: Person) -> None:
     """ACCEPTANCE A11: on later connections, shuffled, with DUP=1."""
     publisher, chance = Publisher(person), random.Random(11)

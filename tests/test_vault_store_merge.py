@@ -16,7 +16,7 @@ from vault.chunk import ChunkHeader, Sequenced, open_chunk, seal_chunk
 from vault.person import Owner
 from vault.segment import lane_key, resolution_key
 from vault.statement import Enrolment, Replacement, Signed, sign
-from vault.store.records import MergedChunk, No, SegmentRow
+from vault.store.records import No, SealedChunk, SegmentRow
 from vault.store.replace import apply_merge, digest
 
 
@@ -206,7 +206,7 @@ def crashed(world: World) -> Device:
     return meter
 
 
-def merge(person: Person, row: SegmentRow) -> list[MergedChunk]:
+def merge(person: Person, row: SegmentRow) -> list[SealedChunk]:
     """What the owner's client makes of a segment: one chunk a lane."""
     header, key, lanes = person.open_segment(row)
     merged = []
@@ -224,11 +224,11 @@ def merge(person: Person, row: SegmentRow) -> list[MergedChunk]:
         whole = Sequenced(seqs, [one for part in parts for one in part.observations])
         place = ChunkHeader(header, lane, seqs[0], seqs[-1], len(seqs))
         body = seal_chunk(resolution_key(lane_key(key, lane), "raw"), place, whole, person.world.entropy(12))
-        merged.append(MergedChunk(bytes(header.segment), number, "raw", seqs[0], seqs[-1], len(seqs), body))
+        merged.append(SealedChunk(bytes(header.segment), number, "raw", seqs[0], seqs[-1], len(seqs), body))
     return merged
 
 
-def signed(person: Person, made: list[MergedChunk], **other: object) -> Signed:
+def signed(person: Person, made: list[SealedChunk], **other: object) -> Signed:
     """The owner's word for a replacement."""
     segments = tuple(sorted({chunk.segment for chunk in made}))
     statement = Replacement(segments, segments, digest(made))
@@ -250,11 +250,11 @@ def test_the_owners_replacement_closes_a_segment_that_a_crash_left_in_pieces(wor
     assert again.code == "conflict"
 
 
-def _swap(made: list[MergedChunk], at: int, **other: object) -> list[MergedChunk]:
+def _swap(made: list[SealedChunk], at: int, **other: object) -> list[SealedChunk]:
     return [but(chunk, **other) if n == at else chunk for n, chunk in enumerate(made)]
 
 
-Bad = Callable[[Person, list[MergedChunk]], tuple[Signed, list[MergedChunk]]]
+Bad = Callable[[Person, list[SealedChunk]], tuple[Signed, list[SealedChunk]]]
 ONE_FAULT: dict[str, tuple[str, Bad]] = {
     "signed by somebody else": (
         "not_authorised",
@@ -296,12 +296,12 @@ ONE_FAULT: dict[str, tuple[str, Bad]] = {
 }
 
 
-def _statement(made: list[MergedChunk]) -> Replacement:
+def _statement(made: list[SealedChunk]) -> Replacement:
     segments = tuple(sorted({chunk.segment for chunk in made}))
     return Replacement(segments, segments, digest(made))
 
 
-def _resigned(person: Person, made: list[MergedChunk]) -> tuple[Signed, list[MergedChunk]]:
+def _resigned(person: Person, made: list[SealedChunk]) -> tuple[Signed, list[SealedChunk]]:
     return signed(person, made), made
 
 
@@ -330,7 +330,7 @@ def test_a_segment_that_is_being_written_and_a_ledgers_are_not_replaced(world: W
     outcome = apply_merge(world.writer, person.vault, signed(person, made), made)
     assert isinstance(outcome, No)
     _, (ledger, *_) = world.reader.ledger(person.vault, 0, 10)
-    made = [MergedChunk(bytes(person.open_segment(ledger)[0].segment), 0, "raw", 1, 1, 1, b"")]
+    made = [SealedChunk(bytes(person.open_segment(ledger)[0].segment), 0, "raw", 1, 1, 1, b"")]
     outcome = apply_merge(world.writer, person.vault, signed(person, made), made)
     assert isinstance(outcome, No)
     assert outcome.code == "conflict"

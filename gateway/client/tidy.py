@@ -15,7 +15,7 @@ from vault.errors import VaultError
 from vault.ids import Entropy
 from vault.segment import lane_key, resolution_key
 from vault.statement import Replacement, sign
-from vault.store.records import ChunkRow, MergedChunk, SegmentRow
+from vault.store.records import ChunkRow, SealedChunk, SegmentRow
 from vault.store.replace import digest
 from vault.store.sealing import regroup, seal_readings
 
@@ -50,21 +50,22 @@ def tidy(session: Session, now: int, progress: Callable[[float], object] = lambd
     return done
 
 
-def merge(segment: OpenSegment, chunks: Iterable[ChunkRow], entropy: Entropy) -> list[MergedChunk]:
+def merge(segment: OpenSegment, chunks: Iterable[ChunkRow], entropy: Entropy) -> list[SealedChunk]:
     """As few chunks as the format allows, a lane at a time, under the lanes' own keys; raises AnswerError."""
     lanes: dict[tuple[int, str], list[ChunkRow]] = {}
     for chunk in chunks:
         lanes.setdefault((chunk.number, chunk.resolution), []).append(chunk)
-    merged: list[MergedChunk] = []
+    merged: list[SealedChunk] = []
     for (number, resolution), rows in sorted(lanes.items()):
         lane = segment.lanes.get(number)
         if lane is None:
             raise AnswerError("the server shows a part of the vault that has no name")
         key = resolution_key(lane_key(segment.key, lane), resolution)
         rows.sort(key=lambda row: row.first_seq)
-        for readings in regroup(_open(segment, key, row) for row in rows):
-            made = seal_readings(segment.header, number, lane, key, readings, entropy)
-            merged.append(MergedChunk(*msgspec.structs.astuple(made)))
+        merged += [
+            seal_readings(segment.header, number, lane, key, readings, entropy)
+            for readings in regroup(_open(segment, key, row) for row in rows)
+        ]
     return merged
 
 
@@ -87,7 +88,7 @@ def _chunks(session: Session, segment: OpenSegment) -> list[ChunkRow]:
     return found
 
 
-def _replaced(session: Session, row: SegmentRow, segment: OpenSegment, merged: list[MergedChunk]) -> bool:
+def _replaced(session: Session, row: SegmentRow, segment: OpenSegment, merged: list[SealedChunk]) -> bool:
     """False: the segment is being written, or was closed meanwhile."""
     ids = (bytes(segment.header.segment),)
     statement = sign(session.owner.signing, session.pins.vault, Replacement(ids, ids, digest(merged)))

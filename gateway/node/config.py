@@ -13,6 +13,7 @@ class Exit(IntEnum):
     OK = 0
     IN_USE = 3  # another process has the data directory
     CANNOT_LISTEN = 4
+    FAULT = 70  # the writer failed in a way nobody foresaw (EX_SOFTWARE)
 
 
 class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from weakref import WeakSet
 import msgspec
 
 from gateway.dialects import DialectSettings, read
+from gateway.node.config import Exit
 from gateway.node.ports import Delivery, DeviceLink, Done
 from vault.device import client_key, dedupe_key, digest_with, message_hash, verifier
 from vault.errors import VaultError
@@ -114,6 +116,14 @@ class WriterThread:
             self._wake.notify()
 
     def _run(self) -> None:
+        """Write until stopped; a fault of ours ends the process: a node that cannot write must not go on."""
+        try:
+            self._write()
+        except Exception as error:
+            _log.critical("the writer failed: %s", type(error).__name__)  # never its text
+            os._exit(Exit.FAULT)
+
+    def _write(self) -> None:
         while True:
             with self._wake:
                 while not self._queue:

@@ -20,6 +20,7 @@ from vault.ids import Entropy, plain
 from vault.ledger import Head, SealedEntry
 from vault.store.errors import Unavailable, unavailable
 from vault.store.files import Files, migrate
+from vault.store.records import SealedChunk
 
 RECENT_SIZE: Final = 2 + DIGEST_SIZE  # bytes: packet id || digest
 
@@ -43,18 +44,6 @@ class LaneDelta(msgspec.Struct, array_like=True):
     name: bytes
 
 
-class ChunkDelta(msgspec.Struct, array_like=True):
-    """A chunk that was sealed."""
-
-    segment: bytes
-    number: int
-    resolution: str
-    first_seq: int
-    last_seq: int
-    count: int
-    body: bytes
-
-
 class DeviceDelta(msgspec.Struct, array_like=True):
     """What a commit adds to a device's counts."""
 
@@ -72,7 +61,7 @@ class Delta(msgspec.Struct, array_like=True):
     segments: list[SegmentDelta] = msgspec.field(default_factory=list)
     lanes: list[LaneDelta] = msgspec.field(default_factory=list)
     boxes: list[tuple[bytes, bytes, bytes]] = msgspec.field(default_factory=list)  # grant, segments, box
-    chunks: list[ChunkDelta] = msgspec.field(default_factory=list)
+    chunks: list[SealedChunk] = msgspec.field(default_factory=list)
     ledger: list[SealedEntry] = msgspec.field(default_factory=list)
     recent: list[tuple[bytes, bytes, int, bytes]] = msgspec.field(
         default_factory=list

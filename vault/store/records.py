@@ -97,8 +97,8 @@ class ChunkRow(msgspec.Struct, frozen=True, array_like=True):
     body: bytes
 
 
-class MergedChunk(msgspec.Struct, frozen=True, array_like=True):
-    """One chunk that stands for several of a lane; see ``vault.store.replace``."""
+class SealedChunk(msgspec.Struct, frozen=True, array_like=True):
+    """A chunk on its way into the store: of a commit, or one that stands for several of its lane."""
 
     segment: bytes
     number: int

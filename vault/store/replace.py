@@ -16,7 +16,7 @@ import msgspec
 from vault.errors import VaultError
 from vault.ids import VaultId, plain
 from vault.statement import Replacement, Signed, verify
-from vault.store.records import MergedChunk, No
+from vault.store.records import No, SealedChunk
 from vault.store.writer import Writer
 
 _Place = tuple[bytes, int, str]
@@ -27,12 +27,12 @@ _EXTENT = (
 _DELETE = "DELETE FROM chunk WHERE segment = ? AND number = ? AND resolution = ?"
 
 
-def digest(chunks: Sequence[MergedChunk]) -> bytes:
+def digest(chunks: Sequence[SealedChunk]) -> bytes:
     """What a replacement is signed over: SHA-256 of the chunks in canonical MessagePack."""
     return hashlib.sha256(msgspec.msgpack.encode(list(chunks), enc_hook=plain)).digest()
 
 
-def apply_merge(writer: Writer, vault: VaultId, signed: Signed, chunks: Sequence[MergedChunk]) -> No | None:
+def apply_merge(writer: Writer, vault: VaultId, signed: Signed, chunks: Sequence[SealedChunk]) -> No | None:
     """Swap merged chunks in and close their segments, if the owner signed exactly these.
 
     A lane is replaced whole: the merged chunks must hold as many readings, and end at the same sequence
@@ -56,7 +56,7 @@ def apply_merge(writer: Writer, vault: VaultId, signed: Signed, chunks: Sequence
         row = file.row("SELECT open, ledger FROM segment WHERE id = ?", (segment,))
         if row != (1, 0) or segment in being_written:
             return No("conflict", "a segment is closed already, or being written", "nothing needs to be done")
-    lanes: dict[_Place, list[MergedChunk]] = {}
+    lanes: dict[_Place, list[SealedChunk]] = {}
     for chunk in chunks:
         lanes.setdefault((chunk.segment, chunk.number, chunk.resolution), []).append(chunk)
     for place, merged in lanes.items():

@@ -10,15 +10,15 @@ from vault.chunk import ChunkHeader, Sequenced, open_chunk, plain_size, seal_chu
 from vault.ids import Entropy
 from vault.observation import Observation
 from vault.segment import RAW, Lane, SegmentHeader
-from vault.store.intake import ChunkDelta
 from vault.store.lanes import OpenLane, OpenSegment
+from vault.store.records import SealedChunk
 from vault.suite import NONCE_SIZE
 
 MERGED_READINGS: Final = 65_536  # most in one merged chunk
 MERGED_BYTES: Final = 8 << 20  # of columns; payloads in quarantine may have 256 KiB each
 
 
-def seal_waiting(lane: OpenLane, entropy: Entropy) -> list[ChunkDelta]:
+def seal_waiting(lane: OpenLane, entropy: Entropy) -> list[SealedChunk]:
     """Seal what waits in a lane, and let it go: one chunk, or several where one could not hold it."""
     readings = Sequenced(lane.seqs, lane.observations)
     lane.seqs, lane.observations = [], []
@@ -34,12 +34,12 @@ def seal_waiting(lane: OpenLane, entropy: Entropy) -> list[ChunkDelta]:
 
 def seal_readings(
     segment: SegmentHeader, number: int, lane: Lane, key: bytes, readings: Sequenced, entropy: Entropy
-) -> ChunkDelta:
+) -> SealedChunk:
     """One chunk of readings in order of arrival."""
     first, last, count = readings.seqs[0], readings.seqs[-1], len(readings.seqs)
     header = ChunkHeader(segment, lane, first, last, count)
     body = seal_chunk(key, header, readings, entropy(NONCE_SIZE))
-    return ChunkDelta(segment.segment, number, RAW, first, last, count, body)
+    return SealedChunk(segment.segment, number, RAW, first, last, count, body)
 
 
 def merge_segment(connection: sqlite3.Connection, segment: OpenSegment, entropy: Entropy) -> None:

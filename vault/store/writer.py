@@ -21,7 +21,7 @@ from vault.ids import Entropy, GrantId, VaultId
 from vault.ledger import Entry
 from vault.store.errors import NotAVault, StoreError, Unavailable, unavailable
 from vault.store.files import Files
-from vault.store.intake import ChunkDelta, Delta, Intake, join
+from vault.store.intake import Delta, Intake, join
 from vault.store.lanes import DAY_MS
 from vault.store.live import Live
 from vault.store.paths import DataDir
@@ -342,4 +342,4 @@ class Writer:
                 self.state(vault)
 
 
-__all__ = ["Arrival", "ChunkDelta", "Note", "VaultState", "Writer"]
+__all__ = ["Arrival", "Note", "VaultState", "Writer"]
