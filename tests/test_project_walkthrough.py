@@ -229,9 +229,14 @@ def test_ctrl_c_ends_the_demo_and_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_process_that_is_left_is_found(tmp_path: Path) -> None:
     """The control of the test above."""
-    with subprocess.Popen(["sleep", "60"], env={**os.environ, "HYPERTOUCH_DATA": str(tmp_path)}) as left:
+    environment = {**os.environ, "HYPERTOUCH_DATA": str(tmp_path)}
+    with subprocess.Popen(["cat"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as left:
+        assert left.stdin is not None
+        assert left.stdout is not None
+        left.stdin.write(b"ready\n")
+        left.stdin.flush()
+        assert left.stdout.readline() == b"ready\n"  # it runs, so that its environment can be read
         assert processes_in(tmp_path) == [left.pid]
-        left.kill()
 
 
 def processes_in(directory: Path) -> list[int]:
