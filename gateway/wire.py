@@ -546,7 +546,6 @@ class NodeStatus(Reply, frozen=True):
     """Counts only: nothing here names a person."""
 
     vaults: int
-    devices: int
     connections: int
     acknowledged: int
     uptime_ms: int

@@ -22,6 +22,7 @@ from policies.grant import (
     Refusal,
     Selector,
     Terms,
+    refuse_without_grant,
 )
 from policies.iso8601 import LAST_SECOND
 
@@ -82,16 +83,10 @@ def decide(read: Read, state: GrantState, now_ms: int) -> Permit | Refusal:
     match state:
         case Active(terms=terms):
             return _decide_active(read, terms, now_ms)
-        case Pending():
-            return Refusal("not_approved", "This request is not approved.")
         case Preparing():
             return Refusal("not_active", "This grant is approved, but not yet in force.")
-        case Denied():
-            return Refusal("denied", "This request was denied.")
-        case Lapsed():
-            return Refusal("lapsed", "This request was not answered in time.")
-        case Ended():
-            return Refusal("ended", "This grant has ended.")
+        case Pending() | Denied() | Lapsed() | Ended():
+            return refuse_without_grant(state)
         case _:
             assert_never(state)
 

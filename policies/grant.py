@@ -280,14 +280,23 @@ def _untimely(state: GrantState, event: Event) -> Refusal | None:
 
 def _refuse(state: GrantState, event: Event) -> Refusal:
     match state:
-        case Pending():
-            return Refusal("not_approved", "This request is not approved.")
         case Preparing():
             return Refusal("already_approved", "This request is approved already; revoke it to end it.")
         case Active() if isinstance(event, Commit):
             return Refusal("already_active", "This grant is in force already.")
         case Active():
             return Refusal("already_approved", "This request is approved already; revoke it to end it.")
+        case Pending() | Denied() | Lapsed() | Ended():
+            return refuse_without_grant(state)
+        case _:
+            assert_never(state)
+
+
+def refuse_without_grant(state: Pending | Denied | Lapsed | Ended) -> Refusal:
+    """Return why there is no grant, or none any more."""
+    match state:
+        case Pending():
+            return Refusal("not_approved", "This request is not approved.")
         case Denied():
             return Refusal("denied", "This request was denied.")
         case Lapsed():

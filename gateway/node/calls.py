@@ -13,7 +13,7 @@ import msgspec
 from gateway.node.clock import ClockWatch, uptime_ms, wall_ms
 from gateway.node.ingest import WriterThread
 from gateway.node.login import LoginGate
-from gateway.node.owner import OwnerCalls
+from gateway.node.owner import OwnerCalls, reply
 from gateway.wire import (
     AddBrand,
     AnyReply,
@@ -44,7 +44,7 @@ from gateway.wire import (
     Salts,
     Unfreeze,
 )
-from vault.errors import FormatError, VaultError
+from vault.errors import FormatError
 from vault.ids import BrandId, GrantId, TouchpointId, VaultId
 from vault.person import FLOOR, SALT_SIZE, login_verifier
 from vault.store import backup, grants, people
@@ -111,7 +111,7 @@ class NodeCalls:
             case Record():
                 raise AssertionError("answered before")
             case AskGrant():
-                return _reply(grants.ask(writer, _request(call)))
+                return reply(grants.ask(writer, _request(call)))
             case PickedUp(grant=grant):
                 return self._on_grant(grant, lambda v, g: grants.picked_up(writer, v, g))
             case FirstUse(grant=grant):
@@ -126,7 +126,7 @@ class NodeCalls:
             case CreateVault():
                 return self._create(call)
             case Enrol(vault=vault, enrolment=enrolment):
-                return _reply(people.enrol(writer, VaultId(vault), enrolment))
+                return reply(people.enrol(writer, VaultId(vault), enrolment))
             case AddBrand(name=name, site=site):
                 if any(row.name == name and row.ended is None for row in writer.registry.brands()):
                     return Refused("conflict", "there is a brand of this name", "`hypertouch brand list`")
@@ -154,7 +154,7 @@ class NodeCalls:
         vault = self._writer.registry.locate(raw)
         if vault is None:
             return Refused("not_found", "there is no such grant")
-        return _reply(act(vault, GrantId(raw)))
+        return reply(act(vault, GrantId(raw)))
 
     def _salts(self, vault: VaultId) -> AnyReply:
         wrapped = people.wrapped_root(self._writer, vault)
@@ -177,7 +177,7 @@ class NodeCalls:
             call.recovery_verifier,
             call.enrolment,
         )
-        return _reply(people.create_vault(writer, new))
+        return reply(people.create_vault(writer, new))
 
 
 def _request(call: AskGrant) -> grants.Request:
@@ -192,10 +192,3 @@ def _request(call: AskGrant) -> grants.Request:
         call.binding_message,
         call.expires,
     )
-
-
-def _reply(outcome: No | None) -> AnyReply:
-    return Done() if outcome is None else Refused(outcome.code, outcome.what, outcome.hint)
-
-
-__all__ = ["NodeCalls", "VaultError"]

@@ -66,7 +66,7 @@ class OwnerCalls:
                 "not_authorised", "the call is too old, or was made before", "check this computer's clock"
             )
         try:
-            return _reply(self._do(vault, call))
+            return reply(self._do(vault, call))
         except FormatError:
             return Refused("invalid", "an id or key in this call is not one", "")
 
@@ -118,7 +118,8 @@ class OwnerCalls:
                 assert_never(call)
 
 
-def _reply(outcome: No | grants.Prepared | None) -> AnyReply:
+def reply(outcome: No | grants.Prepared | None) -> AnyReply:
+    """What the store says, as an answer."""
     match outcome:
         case None:
             return Done()

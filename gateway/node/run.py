@@ -82,7 +82,6 @@ async def serve(config: NodeConfig) -> None:
     def status() -> NodeStatus:
         return NodeStatus(
             vaults=0,
-            devices=0,
             connections=endpoint.counters.connections,
             acknowledged=endpoint.counters.acknowledged,
             uptime_ms=uptime_ms() - started,
