@@ -12,7 +12,15 @@ from policies.kinds import RESOLUTIONS, catalogue, parse
 
 VECTORS = pathlib.Path(__file__).parent / "vectors"
 EVERY = [catalogue().kind(name) for name in catalogue().names()]
-SPECIAL = {"heart_rate", "steps", "weight"}  # data concerning health, GDPR Art. 9
+# Data concerning health, GDPR Art. 9.
+SPECIAL = set(
+    """
+    active_energy basal_energy blood_pressure_diastolic blood_pressure_systolic body_fat body_height
+    body_mass_index body_temperature distance_walked exercise_time floors_climbed glucose heart_rate
+    heart_rate_variability impedance respiratory_rate resting_heart_rate sleep_duration sleep_stage spo2
+    steps vo2_max weight workout
+    """.split()
+)
 
 
 def test_a_kind_is_found_by_name_alias_and_any_spelling() -> None:

@@ -26,11 +26,19 @@ _SENTINELS = frozenset(
 )
 
 _SWITCH = {"on": True, "off": False, "true": True, "false": False, "1": True, "0": False}
+# Words that say themselves which way round they are, whatever the field's true is.
 _OPEN = {"open": True, "opened": True, "closed": False}
+_CLEAR: dict[str, dict[str, bool]] = {
+    "door": _OPEN,
+    "garage_door": _OPEN,
+    "lock": {"unlocked": True, "locked": False},
+    "window": _OPEN,
+}
 _SENSED = {**_SWITCH, "yes": True, "no": False, "detected": True, "clear": False}
 _WORDS: dict[str, dict[str, bool]] = {
     "switch": _SWITCH,  # no more than these: "open" on a cover's or "lock" on a lock's state is not "on"
     "connectivity": {**_SWITCH, "online": True, "offline": False, "connected": True, "disconnected": False},
+    "lock": {},  # an "on" may be either
     "presence": {**_SENSED, "home": True, "not_home": False, "away": False},
 }
 
@@ -103,8 +111,8 @@ def _boolean(kind: Kind, raw: Any, inverse: bool) -> bool | No:
     if not isinstance(raw, str):
         return _nothing(raw)
     word = raw.lower()
-    if kind.name == "door" and word in _OPEN:
-        return _OPEN[word]  # says itself which way round it is
+    if word in _CLEAR.get(kind.name, ()):
+        return _CLEAR[kind.name][word]
     meant = _WORDS.get(kind.name, _SENSED).get(word)
     return _nothing(word) if meant is None else meant is not inverse
 
