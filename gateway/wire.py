@@ -64,6 +64,12 @@ class GetDevices(Call, frozen=True):
     """-> Devices"""
 
 
+class GetLearned(Call, frozen=True):
+    """-> Learned: what one device declared itself; it is large, so that ``Devices`` leave it out."""
+
+    device: bytes
+
+
 class GetGrants(Call, frozen=True):
     """-> Grants: every request and grant of the vault, newest first."""
 
@@ -106,11 +112,14 @@ class GetLedger(Call, frozen=True):
 
 
 class AddDevice(Call, frozen=True):
-    """-> Done.  ``name`` is sealed by the client; ``verifier`` is of a password the client drew."""
+    """-> Done.  ``name`` and ``settings`` are sealed by the client, which drew the password that
+    ``verifier`` is of and ``wrapped_notes`` is wrapped under; nothing: the device has no notes."""
 
     device: bytes
     name: bytes
     verifier: bytes
+    wrapped_notes: bytes = b""
+    settings: bytes = b""
 
 
 class RotateDevice(Call, frozen=True):
@@ -118,6 +127,14 @@ class RotateDevice(Call, frozen=True):
 
     device: bytes
     verifier: bytes
+    wrapped_notes: bytes = b""
+
+
+class SetDevice(Call, frozen=True):
+    """-> Done: ``settings`` are sealed by the client; live connections have them at once."""
+
+    device: bytes
+    settings: bytes
 
 
 class RemoveDevice(Call, frozen=True):
@@ -197,6 +214,7 @@ class Replace(Call, frozen=True):
 OwnerRead = (
     GetOverview
     | GetDevices
+    | GetLearned
     | GetGrants
     | GetTouchpoints
     | GetBrands
@@ -208,6 +226,7 @@ OwnerRead = (
 OwnerWrite = (
     AddDevice
     | RotateDevice
+    | SetDevice
     | RemoveDevice
     | NewTouchpoint
     | RevokeTouchpoint
@@ -394,6 +413,64 @@ class ListBrands(Call, frozen=True):
     """-> Brands"""
 
 
+# --- a bridge, which brings what an existing broker holds -------------------------------------------
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True, gc=False):
+    """What a broker delivered.  ``again``: it may be stored already, then under this ``packet_id``; of
+    QoS 0 that is a number of the bridge's own.  ``retained``: state from before the bridge subscribed."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    packet_id: int
+    again: bool = False
+    retained: bool = False
+
+
+class Deliver(Call, frozen=True):
+    """-> Done, once all of these are durable: only then is the broker told.  Refused: none of them is
+    stored. ``client_id`` names the broker's session, within which packet ids count."""
+
+    device: bytes
+    password: bytes
+    client_id: str
+    messages: list[Message]
+
+
+class BridgeState(msgspec.Struct, frozen=True):
+    """How one worker of a bridge fares with one device; counts are since it started.
+
+    ``problem`` is a sentence from a closed set, without names of topics; ``expiry`` is for how many
+    seconds the broker keeps the session, None: it does not say.  ``last`` is milliseconds since the epoch.
+    """
+
+    bridge: str
+    worker: int
+    device: str
+    connected: bool
+    problem: str = ""
+    version: str = ""
+    expiry: int | None = None
+    last: int | None = None
+    stored: int = 0
+    waiting: int = 0  # received and not stored
+    retained: int = 0
+    refused: int = 0  # batches that the node did not take, and that were tried again
+    dropped: int = 0  # of QoS 0 with no room left, too large, or without a readable topic
+    forgotten: int = 0  # sessions that the broker had lost when we came back
+
+
+class ReportBridge(Call, frozen=True):
+    """-> Done: how a bridge's worker fares; forgotten when its connection ends."""
+
+    states: list[BridgeState]
+
+
+class GetBridges(Call, frozen=True):
+    """-> BridgeStates"""
+
+
 NodeCall = (
     Carried
     | Salts
@@ -413,6 +490,9 @@ NodeCall = (
     | GetStatus
     | Backup
     | Unfreeze
+    | Deliver
+    | ReportBridge
+    | GetBridges
 )
 
 
@@ -458,6 +538,12 @@ class Devices(Reply, frozen=True):
     mqtt_port: int = 0
     mqtt_tls: bool = False
     ca_fingerprint: str = ""
+
+
+class Learned(Reply, frozen=True):
+    """What a device declared itself, sealed under its notes key; None: nothing yet."""
+
+    learned: bytes | None
 
 
 class Grants(Reply, frozen=True):
@@ -542,6 +628,12 @@ class Invited(Reply, frozen=True):
     expires: int
 
 
+class BridgeStates(Reply, frozen=True):
+    """How the bridges fare that run now."""
+
+    states: list[BridgeState]
+
+
 class NodeStatus(Reply, frozen=True):
     """Counts only: nothing here names a person."""
 
@@ -563,6 +655,7 @@ AnyReply = (
     | Refused
     | Overview
     | Devices
+    | Learned
     | Grants
     | Touchpoints
     | Brands
@@ -575,5 +668,6 @@ AnyReply = (
     | LoginReply
     | BrandAdded
     | Invited
+    | BridgeStates
     | NodeStatus
 )

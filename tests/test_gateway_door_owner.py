@@ -70,6 +70,7 @@ def refusal(reply: wire.AnyReply) -> str:
 READS: list[tuple[wire.OwnerRead, type[wire.Reply]]] = [
     (wire.GetOverview(), wire.Overview),
     (wire.GetDevices(), wire.Devices),
+    (wire.GetLearned(bytes(16)), wire.Learned),
     (wire.GetGrants(), wire.Grants),
     (wire.GetTouchpoints(), wire.Touchpoints),
     (wire.GetBrands(), wire.Brands),

@@ -31,7 +31,7 @@ from vault.chunk import ChunkHeader
 from vault.grantkey import Slot
 from vault.ids import DeviceId, GrantId, SegmentId, VaultId
 from vault.segment import Lane, SegmentHeader
-from vault.store.files import Files, statements
+from vault.store.files import SCHEMA_VERSION, Files, statements
 from vault.store.live import ClockMark, Frozen, Live, Record
 
 PACKAGE = Path(vault.__file__).parent
@@ -208,8 +208,9 @@ def test_every_column_of_every_table_says_what_it_shows() -> None:
     in_code = set()
     for file in ("person", "intake", "node"):
         connection = sqlite3.connect(":memory:")
-        for sql in statements(file):
-            connection.execute(sql)
+        for version in range(1, SCHEMA_VERSION + 1):
+            for sql in statements(file, version):
+                connection.execute(sql)
         tables = connection.execute(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
         )

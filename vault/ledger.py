@@ -26,7 +26,7 @@ GENESIS: Final = bytes(KEY_SIZE)
 What = Literal[
     "created",  # the vault
     "enrolled",  # a client
-    "device",  # added, rotated, removed
+    "device",  # added, changed, rotated, removed
     "touchpoint",  # made, revoked
     "asked",
     "approved",

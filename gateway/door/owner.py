@@ -132,6 +132,8 @@ def _look(door: Door, vault: VaultId, call: wire.OwnerRead) -> wire.AnyReply:
                     config.mqtt_tls,
                     config.ca_fingerprint,
                 )
+            case wire.GetLearned(device=device):
+                return wire.Learned(door.reader.learned(vault, device))
             case wire.GetGrants():
                 return wire.Grants(door.reader.grants(vault))
             case wire.GetTouchpoints():

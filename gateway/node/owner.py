@@ -29,6 +29,7 @@ from gateway.wire import (
     RevokeTouchpoint,
     Rewrap,
     RotateDevice,
+    SetDevice,
 )
 from vault.errors import FormatError
 from vault.ids import BrandId, DeviceId, GrantId, TouchpointId, VaultId
@@ -84,13 +85,17 @@ class OwnerCalls:
     def _do(self, vault: VaultId, call: OwnerWrite) -> No | grants.Prepared | None:
         writer = self._writer
         match call:
-            case AddDevice(device=device, name=name, verifier=verifier):
-                return people.add_device(writer, vault, DeviceId(device), name, verifier)
-            case RotateDevice(device=device, verifier=verifier):
+            case AddDevice(
+                device=device, name=name, verifier=verifier, wrapped_notes=notes, settings=settings
+            ):
+                return people.add_device(writer, vault, DeviceId(device), name, verifier, notes, settings)
+            case RotateDevice(device=device, verifier=verifier, wrapped_notes=notes):
                 self._cut(DeviceId(device))
-                return people.rotate_device(writer, vault, DeviceId(device), verifier) or self._cut(
+                return people.rotate_device(writer, vault, DeviceId(device), verifier, notes) or self._cut(
                     DeviceId(device)
                 )
+            case SetDevice(device=device, settings=settings):
+                return people.set_device(writer, vault, DeviceId(device), settings)
             case RemoveDevice(device=device):
                 return people.remove_device(writer, vault, DeviceId(device)) or self._cut(DeviceId(device))
             case NewTouchpoint(touchpoint=touchpoint, brand=brand):

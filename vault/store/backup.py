@@ -134,9 +134,9 @@ def inspect(path: Path) -> VaultId:
         with closing(Files().connect_readonly(path)) as connection:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if application != APPLICATION_ID or version > SCHEMA_VERSION:
+            if application != APPLICATION_ID or not 0 < version <= SCHEMA_VERSION:
                 raise NotAVault("this file is not a backup that this version can read")
-            if _schema(connection) != _expected():
+            if _schema(connection) != _expected(version):
                 raise NotAVault("this backup's schema is not ours: it was tampered with")
             if connection.execute("PRAGMA quick_check").fetchone()[0] != "ok":
                 raise NotAVault("this backup is damaged")
@@ -152,9 +152,9 @@ def _schema(connection: sqlite3.Connection) -> set[tuple[str, str, str, str]]:
     return {(kind, name, table, " ".join(sql.split())) for kind, name, table, sql in rows}
 
 
-def _expected() -> set[tuple[str, str, str, str]]:
+def _expected(version: int) -> set[tuple[str, str, str, str]]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        migrate(connection, "person")
+        migrate(connection, "person", version)
         return _schema(connection)
 
 

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from vault.store.errors import InUse, NotAVault, TooNew
 
 APPLICATION_ID: Final = 0x48545631  # "HTV1"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2  # of every file of a data directory
 BUSY_MS: Final = 5_000
 
 
@@ -131,40 +131,60 @@ def lock(path: Path, wait_s: float = 0.0) -> int:
             return descriptor
 
 
-def migrate(connection: sqlite3.Connection, name: str) -> None:
-    """Bring a file to this version's schema, whole or not at all; ``name`` is "person", "node" or "intake".
+def migrate(connection: sqlite3.Connection, name: str, to: int = SCHEMA_VERSION) -> None:
+    """Bring a file to a version's schema, whole or not at all; ``name`` is "person", "node" or "intake".
+
+    Each version's statements stay what they were: a file of any version goes through those it lacks.
 
     Raises:
         NotAVault: it is another program's.
+        TooNew: a newer version wrote it.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if (tables or version) and application != APPLICATION_ID:
         raise NotAVault("a file of the data directory is another program's")
-    if version == SCHEMA_VERSION:
+    if version > to:
+        raise TooNew("a file of the data directory was written by a newer version")
+    if version == to:
         return
     from sqlite_utils import Database, Migrations  # administration only: kept off the doors' start-up
 
     migrations = Migrations("hypertouch." + name)
 
-    @migrations(name="0001")
-    def _first(db: Database) -> None:
-        for statement in statements(name):
-            db.execute(statement)
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    def step(number: int) -> None:
+        @migrations(name=f"{number:04}")
+        def _apply(db: Database) -> None:
+            for statement in statements(name, number):
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {number}")
 
+    for number in range(1, to + 1):
+        step(number)
     database = Database(connection)
     with database.atomic():  # the table of migrations, too: half a file would be another program's
         migrations.apply(database)
 
 
-def statements(name: str) -> list[str]:
-    """The statements of ``name``.sql, one by one (``executescript`` would end the transaction)."""
+def is_current(path: Path) -> bool:
+    """Whether a file has this version's schema, by its header (SQLite's file format, 1.3) and not its log."""
+    with path.open("rb") as file:
+        return int.from_bytes(file.read(64)[60:], "big") == SCHEMA_VERSION
+
+
+def statements(name: str, version: int = 1) -> list[str]:
+    """What a version adds, statement by statement (``executescript`` would end the transaction).
+
+    The first is in ``name``.sql, a later one in ``name``.VERSION.sql, where that version changed this file.
+    """
+    file = resources.files("vault.store").joinpath(name + (".sql" if version == 1 else f".{version}.sql"))
+    if version > 1 and not file.is_file():
+        return []
     found: list[str] = []
     pending = ""
-    for line in resources.files("vault.store").joinpath(name + ".sql").read_text().splitlines():
+    for line in file.read_text().splitlines():
         pending += line.split("--")[0] + "\n"
         if sqlite3.complete_statement(pending):
             found.append(pending.strip())

@@ -52,6 +52,10 @@ class DeviceDelta(msgspec.Struct, array_like=True):
     readings: int = 0
     quarantined: int = 0
     dropped: int = 0
+    duplicates: int = 0
+    gaps: int = 0
+    foreign: int = 0
+    blobs: int = 0
 
 
 class Delta(msgspec.Struct, array_like=True):
@@ -69,10 +73,16 @@ class Delta(msgspec.Struct, array_like=True):
     devices: list[DeviceDelta] = msgspec.field(default_factory=list)
     next_seq: int = 0
     head: Head | None = None
+    learned: list[tuple[bytes, bytes]] = msgspec.field(default_factory=list)  # device, sealed lessons
+    resent: list[tuple[bytes, int, bytes]] = msgspec.field(default_factory=list)  # device, day, digests
+
+
+_COUNTS: Final = tuple(name for name in DeviceDelta.__struct_fields__ if name not in ("id", "last_seen"))
+_LISTS: Final = tuple(n for n in Delta.__struct_fields__ if n not in ("vault", "next_seq", "head"))
 
 
 def condense(delta: Delta) -> None:
-    """One row a client and one a device, however many messages there were."""
+    """One row a client, a device, a day of digests, however many messages there were; the last lessons."""
     digests: dict[tuple[bytes, bytes], list[bytes]] = {}
     for device, client, _, blob in delta.recent:
         digests.setdefault((device, client), []).append(blob)
@@ -82,17 +92,21 @@ def condense(delta: Delta) -> None:
     for one in delta.devices:
         total = counts.setdefault(one.id, DeviceDelta(one.id, one.last_seen))
         total.last_seen = max(total.last_seen, one.last_seen)
-        total.readings += one.readings
-        total.quarantined += one.quarantined
-        total.dropped += one.dropped
+        for name in _COUNTS:
+            setattr(total, name, getattr(total, name) + getattr(one, name))
     delta.devices = list(counts.values())
+    delta.learned = list(dict(delta.learned).items())
+    days: dict[tuple[bytes, int], list[bytes]] = {}
+    for device, day, blob in delta.resent:
+        days.setdefault((device, day), []).append(blob)
+    delta.resent = [(device, day, b"".join(blobs)) for (device, day), blobs in days.items()]
 
 
 def join(deltas: list[Delta]) -> Delta:
     """Several commits' worth of one vault as one, so that moving them costs one pass."""
     joined = Delta(deltas[0].vault)
     for delta in deltas:
-        for name in ("segments", "lanes", "boxes", "chunks", "ledger", "recent", "devices"):
+        for name in _LISTS:
             getattr(joined, name).extend(getattr(delta, name))
         joined.next_seq = delta.next_seq or joined.next_seq
         joined.head = delta.head or joined.head

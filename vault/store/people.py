@@ -28,6 +28,8 @@ from vault.store.writer import Writer
 from vault.suite import check_public
 
 TAKEN: Final = No("conflict", "this id is taken")
+SETTINGS_MAX: Final = 256 << 10  # bytes, sealed: all devices' settings travel in one answer
+_TOO_LONG: Final = No("invalid", "a device's settings are too long")
 _NEW_CLIENT: Final = "INSERT INTO client VALUES (?, ?, ?, ?, ?, NULL)"
 
 
@@ -178,8 +180,18 @@ def rewrap(
     writer.checkpoint(vault)  # the old wrapping is gone from the log, too
 
 
-def add_device(writer: Writer, vault: VaultId, device: DeviceId, name: bytes, verifier: bytes) -> No | None:
-    """A new credential; the name is sealed."""
+def add_device(
+    writer: Writer,
+    vault: VaultId,
+    device: DeviceId,
+    name: bytes,
+    verifier: bytes,
+    wrapped_notes: bytes = b"",
+    settings: bytes = b"",
+) -> No | None:
+    """A new credential; name and settings are sealed, and the notes key is wrapped under its password."""
+    if len(settings) > SETTINGS_MAX or len(wrapped_notes) > SETTINGS_MAX:
+        return _TOO_LONG
     if not _place(writer, device, vault, "SELECT 1 FROM device WHERE id = ?"):
         return TAKEN
     now = writer.clock()
@@ -187,22 +199,46 @@ def add_device(writer: Writer, vault: VaultId, device: DeviceId, name: bytes, ve
         vault,
         Entry(now, "device", note="added"),
         lambda c: c.execute(
-            "INSERT INTO device (id, name, verifier, created) VALUES (?, ?, ?, ?)",
-            (device, name, verifier, now),
+            "INSERT INTO device (id, name, verifier, created, wrapped_notes, settings)"
+            " VALUES (?, ?, ?, ?, nullif(?, x''), nullif(?, x''))",
+            (device, name, verifier, now, wrapped_notes, settings),
         ),
     )
     return None
 
 
-def rotate_device(writer: Writer, vault: VaultId, device: DeviceId, verifier: bytes) -> No | None:
+def rotate_device(
+    writer: Writer, vault: VaultId, device: DeviceId, verifier: bytes, wrapped_notes: bytes = b""
+) -> No | None:
     """Another password; digests under the old one's key are of no use any more."""
+    if len(wrapped_notes) > SETTINGS_MAX:
+        return _TOO_LONG
     return _change(
         writer,
         vault,
         Entry(writer.clock(), "device", note="rotated"),
-        ("UPDATE device SET verifier = ? WHERE id = ? AND ended IS NULL", (verifier, device)),
+        (
+            "UPDATE device SET verifier = ?, wrapped_notes = nullif(?, x'') WHERE id = ? AND ended IS NULL",
+            (verifier, wrapped_notes, device),
+        ),
         "there is no such device",
         ("DELETE FROM recent WHERE device = ?", (device,)),
+    )
+
+
+def set_device(writer: Writer, vault: VaultId, device: DeviceId, settings: bytes) -> No | None:
+    """What the owner sets for a device, sealed under its notes key; nothing: the defaults again."""
+    if len(settings) > SETTINGS_MAX:
+        return _TOO_LONG
+    return _change(
+        writer,
+        vault,
+        Entry(writer.clock(), "device", note="changed"),
+        (
+            "UPDATE device SET settings = nullif(?, x'') WHERE id = ? AND ended IS NULL",
+            (settings, device),
+        ),
+        "there is no such device",
     )
 
 
@@ -213,9 +249,13 @@ def remove_device(writer: Writer, vault: VaultId, device: DeviceId) -> No | None
         writer,
         vault,
         Entry(now, "device", note="removed"),
-        ("UPDATE device SET ended = ? WHERE id = ? AND ended IS NULL", (now, device)),
+        (
+            "UPDATE device SET ended = ?, wrapped_notes = NULL WHERE id = ? AND ended IS NULL",
+            (now, device),
+        ),
         "there is no such device",
         ("DELETE FROM recent WHERE device = ?", (device,)),
+        ("DELETE FROM resent WHERE device = ?", (device,)),
     )
 
 

@@ -183,9 +183,12 @@ def apply(connection: sqlite3.Connection, delta: Delta) -> None:
     insert("INSERT INTO recent (device, client, count, digests) VALUES (?, ?, ?, ?)", delta.recent)
     insert(
         "UPDATE device SET last_seen = max(coalesce(last_seen, 0), ?), readings = readings + ?,"
-        " quarantined = quarantined + ?, dropped = dropped + ? WHERE id = ?",
-        [(d.last_seen, d.readings, d.quarantined, d.dropped, d.id) for d in delta.devices],
+        " quarantined = quarantined + ?, dropped = dropped + ?, duplicates = duplicates + ?, gaps = gaps + ?,"
+        " foreign_ = foreign_ + ?, blobs = blobs + ? WHERE id = ?",
+        [(*msgspec.structs.astuple(d)[1:], d.id) for d in delta.devices],
     )
+    insert("UPDATE device SET learned = ? WHERE id = ?", [(blob, device) for device, blob in delta.learned])
+    insert("INSERT INTO resent (device, day, digests) VALUES (?, ?, ?)", delta.resent)
     if delta.next_seq:
         connection.execute("UPDATE vault SET next_seq = max(next_seq, ?)", (delta.next_seq,))
     if delta.head is not None:

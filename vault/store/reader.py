@@ -40,6 +40,10 @@ from vault.store.registry import BrandSecret, find_brand, list_brands
 OPEN_FILES: Final = 64
 CHUNK_BYTES: Final = 8 << 20  # of chunk bodies in one answer
 DAMAGED: Final = "a file of the data directory is damaged"
+_DEVICE = (
+    "SELECT id, name, created, ended, last_seen, readings, quarantined, dropped, wrapped_notes IS NOT NULL,"
+    " settings, paused, released, duplicates, gaps, foreign_, blobs FROM device"
+)
 _GRANT = "SELECT id, brand, state, public, ask, binding_message, asked, statement, picked_up FROM grant_"
 _CHUNK = "SELECT id, segment, number, resolution, first_seq, last_seq, count, body FROM chunk"
 _VAULT = "SELECT id, hpke_public, verify_key, generation, ledger_number, ledger_hash, created FROM vault"
@@ -150,17 +154,17 @@ class Reader:
 
     def devices(self, vault: VaultId) -> list[DeviceRow]:
         """Every device, ended ones too."""
-        rows = _all(
-            self._must(vault),
-            "SELECT id, name, created, ended, last_seen, readings, quarantined, dropped"
-            " FROM device ORDER BY created",
-        )
-        return [DeviceRow(*row) for row in rows]
+        return [self._device(row) for row in _all(self._must(vault), _DEVICE + " ORDER BY created")]
+
+    def learned(self, vault: VaultId, device: bytes) -> bytes | None:
+        """What a device declared itself, sealed; None: nothing, or there is no such device."""
+        row = _one(self._must(vault), "SELECT learned FROM device WHERE id = ?", device)
+        return row[0] if row else None
 
     def device_verifier(self, vault: VaultId, device: bytes) -> bytes | None:
-        """What a device's password is checked against; None: unknown, or it was removed."""
+        """What a device's password is checked against; None: unknown, removed or paused."""
         connection = self._vault(vault)
-        sql = "SELECT verifier FROM device WHERE id = ? AND ended IS NULL"
+        sql = "SELECT verifier FROM device WHERE id = ? AND ended IS NULL AND paused IS NULL"
         row = _one(connection, sql, device) if connection else None
         return row[0] if row else None
 
@@ -242,6 +246,13 @@ class Reader:
         return entries, [SegmentRow(header, box, [], bool(is_open)) for header, box, is_open in rows]
 
     # --- inside -----------------------------------------------------------------------------------
+
+    def _device(self, row: tuple[Any, ...]) -> DeviceRow:
+        named = dict(zip(DeviceRow.__struct_fields__, row, strict=True))
+        named["notes"] = bool(named["notes"])
+        with unavailable(DAMAGED):
+            named["released"] = _SIGNED.decode(named["released"]) if named["released"] else None
+        return DeviceRow(**named)
 
     def _grant(
         self, row: tuple[bytes, bytes, bytes, bytes, bytes, str, int, bytes | None, int | None]

@@ -11,7 +11,11 @@ from vault.statement import Signed
 
 
 class DeviceRow(msgspec.Struct, frozen=True):
-    """A device as the host knows it; ``name`` is sealed to the owner; times are milliseconds."""
+    """A device as the host knows it; times are milliseconds.
+
+    ``name`` is sealed to the owner, ``settings`` under the device's notes key.  ``notes``: the node can open
+    them while the device is connected.  What the device declared itself has a call of its own: it is large.
+    """
 
     device: bytes
     name: bytes
@@ -21,6 +25,14 @@ class DeviceRow(msgspec.Struct, frozen=True):
     readings: int
     quarantined: int
     dropped: int
+    notes: bool = False
+    settings: bytes | None = None
+    paused: int | None = None  # since when nothing of it is taken
+    released: Signed | None = None  # the owner's statement that it left their hands
+    duplicates: int = 0  # readings that it had sent before
+    gaps: int = 0  # messages that it numbered and we never had
+    foreign: int = 0  # readings of sensors that are not the owner's: not stored
+    blobs: int = 0  # images and the like, kept whole
 
 
 class GrantRow(msgspec.Struct, frozen=True):

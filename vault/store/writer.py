@@ -20,7 +20,7 @@ from vault.errors import VaultError
 from vault.ids import Entropy, GrantId, VaultId
 from vault.ledger import Entry
 from vault.store.errors import NotAVault, StoreError, Unavailable, unavailable
-from vault.store.files import Files
+from vault.store.files import Files, is_current
 from vault.store.intake import Delta, Intake, join
 from vault.store.lanes import DAY_MS
 from vault.store.live import Live
@@ -332,6 +332,7 @@ class Writer:
         with unavailable("the vaults' directory cannot be read"):
             for unfinished in self.data.vaults.glob("*.new*"):
                 unfinished.unlink()
+        self._migrate()
         for row, deltas in self.intake.pending():
             for delta in deltas:
                 self._pending.setdefault(VaultId(delta.vault), []).append((row, delta))
@@ -340,6 +341,17 @@ class Writer:
         for vault in self.live.vaults() if self.live.existed else self.data.vault_ids():
             with suppress(StoreError):  # erased, or damaged: found out again on its first use
                 self.state(vault)
+
+    def _migrate(self) -> None:
+        """Bring every file to this version's schema: readers meet them before the writer does.
+
+        One that is damaged, or that a full disk keeps as it is, is found out again on its first use.
+        """
+        for vault in self.data.vault_ids():
+            with suppress(VaultError, sqlite3.Error, OSError):
+                path = self.data.vault_db(vault)
+                if not is_current(path):
+                    PersonFile(self.files, path).close()
 
 
 __all__ = ["Arrival", "Note", "VaultState", "Writer"]
