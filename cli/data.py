@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import rich_click as click
 
 from cli import readings as rows_of
-from cli.device import find_all
+from cli.known import find_all
 from cli.output import new_file
 from cli.passphrase import PassphraseSource
 from cli.progress import Bar

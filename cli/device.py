@@ -1,4 +1,4 @@
-"""``device add|list|show|rotate|remove``: what publishes into the vault."""
+"""``device list|show|remove``, and the group that holds all that is done with devices."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 
 import rich_click as click
 
-from cli import options
+from cli import options, pair
 from cli.ask import confirm
+from cli.known import find
 from cli.passphrase import PassphraseSource
 from cli.render import ago, count, emit, escape, table
-from cli.session import now_ms, pick, suggest, unlocked, with_vault
+from cli.session import now_ms, suggest, unlocked, with_vault
 from cli.times import rfc3339
 from gateway.client import device as devices
 from gateway.client.approve import Series, series_of
-from gateway.client.device import Credential, Device, Devices
+from gateway.client.device import Device
 from gateway.client.read import DAY_MS, Archive, Reading, is_reading
 from gateway.client.session import Session
 
 LOOK_BACK_DAYS = 31  # how far channels and payloads are looked for
 SAMPLES = 5  # payloads that were not understood
 FIRST_BYTES = 60  # of each
-HINT = "see: hypertouch device list"
 
 
 @click.group("device")
@@ -31,15 +31,8 @@ def device() -> None:
     """Connect the devices and apps that publish into your vault."""
 
 
-@device.command("add")
-@click.argument("name")
-@click.option("--no-qr", is_flag=True, help="Do not draw the code for a phone's camera.")
-@with_vault
-def add(name: str, no_qr: bool, passphrase: PassphraseSource, home: Path, as_json: bool) -> None:
-    """Make the credential that one device connects with."""
-    with unlocked(home, passphrase) as session:
-        made = devices.add(session, name)
-    _show(made, as_json, qr=not no_qr)
+for command in (pair.add, pair.rotate, pair.authority):
+    device.add_command(command)
 
 
 @device.command("list")
@@ -108,23 +101,6 @@ def show(name: str, passphrase: PassphraseSource, home: Path, as_json: bool) -> 
     emit(row, as_json, "\n".join(lines))
 
 
-@device.command("rotate")
-@click.argument("name")
-@click.option("--no-qr", is_flag=True, help="Do not draw the code for a phone's camera.")
-@options.yes
-@with_vault
-def rotate(
-    name: str, no_qr: bool, yes: bool, passphrase: PassphraseSource, home: Path, as_json: bool
-) -> None:
-    """Give a device a new password; the old one ends at once."""
-    with unlocked(home, passphrase) as session:
-        found = devices.fetch(session)
-        one = find(found, name)
-        confirm(f"End the password of {escape(one.name)} and make another?", yes=yes)
-        made = devices.rotate(session, one, found.listens)
-    _show(made, as_json, qr=not no_qr)
-
-
 @device.command("remove")
 @click.argument("name")
 @options.yes
@@ -137,23 +113,6 @@ def remove(name: str, yes: bool, passphrase: PassphraseSource, home: Path, as_js
         devices.remove(session, one)
     emit({"device": one.id.text, "name": one.name}, as_json, f"{escape(one.name)} can send nothing more")
     suggest(as_json, ("device list", "see the others"))
-
-
-def find(found: Devices, text: str) -> Device:
-    """The device of this name, or whose id begins so; raises NotFoundError, UsageError."""
-    named = [one for one in found.live if one.name.casefold() == text.casefold()]
-    return named[0] if named else pick(found.live, text, lambda one: one.id, "device", HINT)
-
-
-def find_all(found: Devices, names: tuple[str, ...]) -> list[Device]:
-    """Devices by name, removed ones too; all of them where none is named."""
-    if not names:
-        return found.devices
-    chosen = []
-    for name in names:
-        same = [one for one in found.devices if one.name.casefold() == name.casefold()]
-        chosen += same or [pick(found.devices, name, lambda one: one.id, "device", HINT)]
-    return chosen
 
 
 def _row(one: Device, seen: set[Series]) -> dict[str, Any]:
@@ -197,42 +156,3 @@ def _bytes(payload: bytes) -> str:
     """The first bytes as text where they are text, all that could act on a terminal escaped."""
     text = payload[:FIRST_BYTES].decode("utf-8", "backslashreplace")
     return escape(text) + (" ..." if len(payload) > FIRST_BYTES else "")
-
-
-def _show(made: Credential, as_json: bool, *, qr: bool) -> None:
-    answer = {
-        "device": made.device.text,
-        "name": made.name,
-        "host": made.host,
-        "port": made.port,
-        "tls": made.tls,
-        "username": made.username,
-        "password": made.password,
-        "ca_fingerprint": made.ca_fingerprint,
-    }
-    lines = [
-        f"Enter this into {escape(made.name)}; the password is shown once:",
-        f"  host       {escape(made.host)}",
-        f"  port       {made.port}" + (" with TLS" if made.tls else " without TLS"),
-        f"  user       {made.username}",
-        f"  password   {made.password}",
-    ]
-    if made.tls and made.ca_fingerprint:
-        lines.append(f"  authority  {escape(made.ca_fingerprint)} (SHA-256)")
-    emit(answer, as_json, "\n".join(lines) + ("\n" + _qr(made) if qr else ""))
-    suggest(as_json, ("data tail", "watch its readings arrive"), ("device list", "see when it was last seen"))
-
-
-def _qr(made: Credential) -> str:
-    """A code that holds the whole credential as a URL."""
-    from io import StringIO
-
-    import segno
-
-    scheme = "mqtts" if made.tls else "mqtt"
-    host = f"[{made.host}]" if ":" in made.host else made.host
-    out = StringIO()
-    segno.make(f"{scheme}://{made.username}:{made.password}@{host}:{made.port}", error="l").terminal(
-        out=out, compact=True
-    )
-    return out.getvalue().rstrip("\n")

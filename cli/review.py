@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from cli.card import RequestCard, Sample
-from cli.device import find_all
 from cli.errors import RefusedError, UsageError
+from cli.known import find_all
 from cli.times import midnight
 from cli.values import label_of, unit_of, words
 from gateway import wire

@@ -30,7 +30,7 @@ def stored_verifier(desk: Desk, device: DeviceId) -> bytes:
 
 def test_add_makes_a_credential_of_130_bits_that_the_host_cannot_show_again(open_desk: Desk) -> None:
     made = open_desk.json("device", "add", "Bedroom lamp")
-    assert {"device", "name", "host", "port", "tls", "username", "password", "ca_fingerprint"} == made.keys()
+    assert {"device", "name", "host", "port", "tls", "username", "password", "ca_fingerprint"} <= made.keys()
     device = DeviceId.parse(made["device"])
     assert (made["name"], made["username"]) == ("Bedroom lamp", device.text)
     assert len(made["password"]) == 26

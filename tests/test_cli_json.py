@@ -27,6 +27,7 @@ NOT_IN_THE_STORY = {
     "client end",
     "backup restore",
     "passphrase change",
+    "device authority",  # of a server with TLS: test_cli_profiles
 }
 
 
@@ -47,7 +48,18 @@ def more(base: Any, **fields: Any) -> Any:
 
 Maybe: Any = str | None
 DEVICE = answer(
-    device=str, name=str, host=str, port=int, tls=bool, username=str, password=str, ca_fingerprint=str
+    device=str,
+    name=str,
+    host=str,
+    port=int,
+    tls=bool,
+    username=str,
+    password=str,
+    ca_fingerprint=str,
+    profile=str,
+    link=str,
+    steps=many(answer(say=str, text=str)),
+    notes=list[str],
 )
 DEVICE_ROW = answer(
     device=str, name=str, created=str, last_seen=Maybe, readings=int, quarantined=int, channels=list[str]
