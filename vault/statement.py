@@ -7,6 +7,8 @@ statement it verified; what a host writes into a table beside it does not count.
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -43,7 +45,8 @@ class Replacement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     """ "These segments stand for those": the one way to rewrite what was stored.
 
     ``supersedes`` and ``segments`` are segment ids, sorted; ``digest`` is SHA-256 over the chunks that come,
-    as ``vault.store.replace`` has them.  The same ids in both: a merge under the same lane keys.
+    as ``vault.store.replace`` has them.  The same ids in both: a merge under the same lane keys, or payloads
+    that were taught.
     """
 
     supersedes: tuple[bytes, ...]
@@ -51,7 +54,23 @@ class Replacement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     digest: bytes
 
 
-Statement = GrantStatement | Enrolment | Replacement
+ReleaseReason: TypeAlias = Literal["sale", "rental", "return", "other"]
+
+
+class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="release"):
+    """ "This device is no longer mine": what a person hands over with a device.
+
+    ``released`` is milliseconds; ``to`` and ``name`` are the owner's words, empty unless they said so.
+    """
+
+    device: str
+    released: int
+    reason: ReleaseReason
+    to: str = ""
+    name: str = ""
+
+
+Statement = GrantStatement | Enrolment | Replacement | Release
 
 
 _STATEMENT: msgspec.msgpack.Decoder[Statement] = msgspec.msgpack.Decoder(Statement)

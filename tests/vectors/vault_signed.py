@@ -29,7 +29,7 @@ from tests.vectors.vault_cases import (
 )
 from vault import labels, ledger
 from vault.segment import SegmentHeader
-from vault.statement import Enrolment, GrantStatement, Replacement, sign
+from vault.statement import Enrolment, GrantStatement, Release, Replacement, sign
 from vault.suite import aead_seal
 
 
@@ -45,7 +45,8 @@ def statements() -> Iterator[Vector]:
     grant = GrantStatement(GRANT.text, hashlib.sha256(b"key").digest(), terms, bytes(32), 1)
     enrolment = Enrolment(GRANT.text, OWNER.verify_key, "laptop")
     replacement = Replacement((bytes(SEGMENT),), (bytes(SEGMENT),), bytes(32))
-    for statement in (grant, enrolment, replacement):
+    release = Release(DEVICE.text, 1_767_225_600_000, "sale", to="the buyer")
+    for statement in (grant, enrolment, replacement, release):
         signed = sign(OWNER.signing, VAULT, statement)
         right = {
             "verify_key": OWNER.verify_key,
@@ -87,6 +88,14 @@ def statements() -> Iterator[Vector]:
         "a field is missing": {k: v for k, v in built.items() if k != "name"},
         "a field of another type": built | {"name": 1},
         "a list": list(built.values()),
+        "an unknown reason": {
+            "type": "release",
+            "device": DEVICE.text,
+            "released": 1,
+            "reason": "gift",
+            "to": "",
+            "name": "",
+        },
         "terms that give nothing": given | {"terms": given["terms"] | {"selectors": []}},
         "terms without a default": given
         | {"terms": {k: v for k, v in given["terms"].items() if k != "benefit"}},
