@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gateway.dialects import DialectSettings, Reading, read
 from gateway.dialects.decode import MAX_DEPTH, MAX_PAYLOAD, decode, shallow
 from gateway.dialects.detect import detect
-from gateway.dialects.reading import NAMES, DialectName
+from gateway.dialects.reading import NAMES
 from vault.observation import Observation, Place
 
 NOW = 1_790_000_000_000  # 2026-09-21, ms
@@ -51,7 +51,7 @@ def test_every_dialect_has_devices_that_speak_it() -> None:
     assert {case["dialect"] for case in DEVICES} == set(NAMES)
 
 
-DETECTED: list[tuple[str, bytes, DialectName]] = [
+DETECTED: list[tuple[str, bytes, str]] = [
     ("zigbee2mqtt/living room/lamp", b"{}", "zigbee2mqtt"),
     ("zigbee2mqtt", b"{}", "plain"),
     ("owntracks/user/phone", b"{}", "owntracks"),
@@ -70,7 +70,7 @@ DETECTED: list[tuple[str, bytes, DialectName]] = [
 
 
 @pytest.mark.parametrize(("topic", "payload", "dialect"), DETECTED)
-def test_the_dialect_is_told_from_topic_and_payload(topic: str, payload: bytes, dialect: DialectName) -> None:
+def test_the_dialect_is_told_from_topic_and_payload(topic: str, payload: bytes, dialect: str) -> None:
     assert detect(topic, payload) == dialect
 
 
@@ -87,12 +87,12 @@ def test_a_time_zone_that_does_not_exist_is_refused_when_it_is_set(zone: str) ->
 
 def test_a_dialect_that_does_not_exist_is_refused_when_it_is_set() -> None:
     with pytest.raises(ValueError, match="unknown dialect"):
-        DialectSettings(dialect="klingon")  # type: ignore[arg-type]  # what a config file may hold
+        DialectSettings(dialect="klingon")
 
 
 # --- bad input: quarantined whole, in every dialect -------------------------------------------------
 
-TOPICS: dict[DialectName, str] = {
+TOPICS: dict[str, str] = {
     "owntracks": "owntracks/user/phone",
     "plain": "home/temperature",
     "senml": "any/topic",
@@ -130,13 +130,13 @@ NOT_READINGS = {
 
 @pytest.mark.parametrize("dialect", NUMBER)
 @pytest.mark.parametrize("bad", NOT_READINGS.values(), ids=NOT_READINGS.keys())
-def test_what_is_not_a_number_is_quarantined_whole(dialect: DialectName, bad: bytes) -> None:
+def test_what_is_not_a_number_is_quarantined_whole(dialect: str, bad: bytes) -> None:
     found = read(TOPICS[dialect], NUMBER[dialect] % bad, NOW)
     assert found == Reading(dialect, (), True, 0)
 
 
 @pytest.mark.parametrize("dialect", NUMBER)
-def test_the_same_payload_with_a_number_is_understood(dialect: DialectName) -> None:
+def test_the_same_payload_with_a_number_is_understood(dialect: str) -> None:
     """The control for the test above: only the value is at fault there."""
     found = read(TOPICS[dialect], NUMBER[dialect] % b"21.5", NOW)
     assert (len(found.observations), found.quarantine, found.dropped) == (1, False, 0)

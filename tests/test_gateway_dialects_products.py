@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 
 from gateway.dialects import DialectSettings, Reading, read
-from gateway.dialects.reading import DialectName
 from vault.observation import Observation, Place
 
 NOW = 1_790_000_000_000
 
 
 def observed(
-    dialect: DialectName, *series: tuple[str, str, Any], quarantine: bool = False, dropped: int = 0
+    dialect: str, *series: tuple[str, str, Any], quarantine: bool = False, dropped: int = 0
 ) -> Reading:
     found = tuple(Observation(channel, kind, NOW, value) for channel, kind, value in series)
     return Reading(dialect, found, quarantine, dropped)
@@ -56,7 +55,7 @@ def test_owntracks_channel_is_user_and_device(topic: str, channel: str) -> None:
     assert owntracks(topic).observations[0].channel == channel
 
 
-Z: DialectName = "zigbee2mqtt"
+Z: str = "zigbee2mqtt"
 ZIGBEE: dict[str, tuple[str, str, Reading]] = {
     "everything a sensor sends": (
         "zigbee2mqtt/hall",

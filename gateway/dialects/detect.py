@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import re
 
-from gateway.dialects.reading import DialectName
-
 _CACHED_MAX = 255  # characters of a topic that is worth remembering; longer ones are no device's habit
 
 # Tasmota's FullTopic has its prefix where the owner wants it; what is told comes last.
@@ -14,7 +12,7 @@ _TASMOTA_PREFIXES = frozenset(("tele", "stat"))
 _TASMOTA_LAST = re.compile(r"SENSOR|STATE|LWT|RESULT|(?:INFO|POWER|STATUS)\d*")
 
 
-def detect(topic: str, payload: bytes) -> DialectName:
+def detect(topic: str, payload: bytes) -> str:
     """Name the dialect of a payload; plain where nothing speaks for another."""
     by_topic = _remembered(topic) if len(topic) <= _CACHED_MAX else of_topic(topic)
     if by_topic is not None:
@@ -27,7 +25,7 @@ def detect(topic: str, payload: bytes) -> DialectName:
     return "plain"
 
 
-def of_topic(topic: str) -> DialectName | None:
+def of_topic(topic: str) -> str | None:
     """Name the dialect that a topic alone gives away."""
     base, _, rest = topic.partition("/")
     if base == "zigbee2mqtt" and rest:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from gateway.dialects import owntracks, plain, senml, tasmota, zigbee2mqtt
 from gateway.dialects.decode import MAX_PAYLOAD
 from gateway.dialects.detect import detect
-from gateway.dialects.reading import DialectName, DialectSettings, Reading
+from gateway.dialects.reading import DialectSettings, Reading
 
 Dialect = Callable[[str, bytes, int, DialectSettings], Reading]
 
-DIALECTS: Mapping[DialectName, Dialect] = {
+DIALECTS: Mapping[str, Dialect] = {
     "owntracks": owntracks.read,
     "plain": plain.read,
     "senml": senml.read,

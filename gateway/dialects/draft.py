@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 
 from gateway.dialects.clock import event_time
-from gateway.dialects.reading import DialectName, Reading
+from gateway.dialects.reading import Reading
 from gateway.dialects.values import INTEGER_MAX, No, take
 from policies.kinds import Catalogue, Kind, catalogue
 from vault.observation import Observation, Value
@@ -28,7 +28,7 @@ class Draft:
         "quarantine",
     )
 
-    def __init__(self, dialect: DialectName, arrival: int) -> None:
+    def __init__(self, dialect: str, arrival: int) -> None:
         """Begin with nothing understood and nothing amiss; ``arrival`` is in ms."""
         self.dialect = dialect
         self.kinds: Catalogue = catalogue()
