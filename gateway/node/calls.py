@@ -23,11 +23,13 @@ from gateway.wire import (
     Brands,
     Carried,
     CreateVault,
+    Deliver,
     Done,
     EndBrand,
     Enrol,
     FirstUse,
     Flush,
+    GetBridges,
     GetStatus,
     Invited,
     KdfReply,
@@ -40,6 +42,7 @@ from gateway.wire import (
     PickedUp,
     Record,
     Refused,
+    ReportBridge,
     ReturnGrant,
     Salts,
     Unfreeze,
@@ -108,7 +111,7 @@ class NodeCalls:
                 writer.move(VaultId(vault))
                 writer.state(VaultId(vault))
                 return Done()
-            case Record():
+            case Record() | Deliver() | ReportBridge() | GetBridges():
                 raise AssertionError("answered before")
             case AskGrant():
                 return reply(grants.ask(writer, _request(call)))

@@ -244,6 +244,8 @@ class DeviceIngest:
 
 
 def _arrival(link: Link, delivery: Delivery, now: int) -> Arrival:
+    if delivery.retained:  # a broker's state of long ago, not a reading of now
+        return Arrival(link.vault, link.device, now, ())
     reading = read(delivery.topic, delivery.payload, now, _SETTINGS)
     recent = None
     if delivery.qos or reading.quarantine:

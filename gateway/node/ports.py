@@ -15,7 +15,8 @@ class Delivery(Struct, frozen=True, gc=False):
     session ends with its connection, so nothing need be remembered for it. ``packet_id`` is 0 for QoS 0.
     ``fresh``: this connection does not remember the packet id. A redelivery to be looked up among the
     digests of earlier connections is ``dup and fresh``; what a connection itself recognises is never
-    delivered a second time.
+    delivered a second time. ``retained``: a bridged broker's state from before the subscription, which says
+    what a device declares about itself, and is no new reading.
     """
 
     topic: str
@@ -25,6 +26,7 @@ class Delivery(Struct, frozen=True, gc=False):
     packet_id: int
     client_id: str
     fresh: bool
+    retained: bool = False
 
 
 Done = Callable[[bool], None]

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from gateway.address import unix_address
+from gateway.node.bridged import BridgeCall, Bridged, Bridges
 from gateway.node.calls import UNAVAILABLE, NodeCalls
 from gateway.rpcclient import MAX_FRAME
 from gateway.wire import NOT_OURS, AnyReply, NodeCall, Refused, encode
@@ -24,8 +25,8 @@ _log = logging.getLogger("hypertouch.node")
 class RpcServer:
     """Listens; answers calls as they are done, in any order."""
 
-    def __init__(self, calls: NodeCalls, path: Path) -> None:
-        self._calls, self._path = calls, path
+    def __init__(self, calls: NodeCalls, bridges: Bridges, path: Path) -> None:
+        self._calls, self._bridges, self._path = calls, bridges, path
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -48,24 +49,31 @@ class RpcServer:
         self._path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        caller = self._bridges.connect()
         try:
             while True:
                 (size,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
                 if size > MAX_FRAME:
                     break
                 number, call = _DECODER.decode(await reader.readexactly(size))
-                task = asyncio.create_task(self._answer(number, call, writer))
+                task = asyncio.create_task(self._answer(number, call, caller, writer))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
         except (asyncio.IncompleteReadError, OSError, *NOT_OURS):
             pass  # the other side is gone, or is none of ours
         finally:
+            self._bridges.leave(caller)
             writer.close()
 
-    async def _answer(self, number: int, call: NodeCall, writer: asyncio.StreamWriter) -> None:
+    async def _answer(
+        self, number: int, call: NodeCall, caller: Bridged, writer: asyncio.StreamWriter
+    ) -> None:
         reply: AnyReply | Refused
         try:
-            reply = await self._calls.answer(call)
+            if isinstance(call, BridgeCall):
+                reply = await caller.answer(call)
+            else:
+                reply = await self._calls.answer(call)
         except Exception as error:
             trace = error.__traceback__
             while trace is not None and trace.tb_next is not None:

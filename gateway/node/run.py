@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from gateway.errors import ListenError
+from gateway.node.bridged import Bridges
 from gateway.node.calls import NodeCalls
 from gateway.node.clock import ClockWatch, uptime_ms, wall_ms
 from gateway.node.config import Exit, NodeConfig, Ready
@@ -94,7 +95,8 @@ async def serve(config: NodeConfig) -> None:
             version=config.version,
         )
 
-    rpc = RpcServer(NodeCalls(writer, thread, OwnerCalls(writer, cut), watch, status), data.socket)
+    calls = NodeCalls(writer, thread, OwnerCalls(writer, cut), watch, status)
+    rpc = RpcServer(calls, Bridges(ingest), data.socket)
     await rpc.start()
     gc.freeze()  # what start-up made stays; a collection need not look at it again
     ticking = asyncio.create_task(_tick(thread, writer, watch))
