@@ -634,12 +634,6 @@ class BridgeStates(Reply, frozen=True):
     states: list[BridgeState]
 
 
-class BridgeStates(Reply, frozen=True):
-    """How the bridges fare that run now."""
-
-    states: list[BridgeState]
-
-
 class NodeStatus(Reply, frozen=True):
     """Counts only: nothing here names a person."""
 
