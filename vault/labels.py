@@ -28,6 +28,11 @@ OWNER_HPKE: Final = "owner hpke"
 OWNER_SIGNING: Final = "owner signing"
 CLIENT_STATE: Final = "client state"
 NAMES: Final = "names"
+DEVICE_NOTES: Final = "device notes"
+# a device's notes key -> ...
+SETTINGS: Final = "settings"
+LESSONS: Final = "lessons"
+RESENT: Final = "resent"
 # stretched passphrase or recovery entropy -> ...
 LOGIN: Final = "login"
 WRAP_ROOT: Final = "wrap root"
@@ -36,6 +41,7 @@ TOKEN: Final = PREFIX + b"token"
 GRANT_SEED: Final = PREFIX + b"grant seed"
 DEVICE_VERIFY: Final = PREFIX + b"device verify"
 DEVICE_DEDUPE: Final = PREFIX + b"device dedupe"
+DEVICE_WRAP: Final = PREFIX + b"device wrap"
 # HPKE infos
 OWNER_BOX: Final = PREFIX + b"owner box"
 GRANT_BOX: Final = PREFIX + b"grant box"
@@ -48,6 +54,8 @@ SECRET_VERIFIER: Final = PREFIX + b"secret"
 # keyed BLAKE2b under a device's dedupe key, over vec(label, ...)
 DEDUPE_MESSAGE: Final = PREFIX + b"dedupe message"
 DEDUPE_CLIENT: Final = PREFIX + b"dedupe client"
+# keyed BLAKE2b under a device's resent key
+RESENT_READING: Final = PREFIX + b"resent reading"
 # signatures: SIGN || vec(what is signed, ...)
 SIGN: Final = PREFIX + b"sign "
 SIGN_STATEMENT: Final = b"statement"

@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from vault.errors import FormatError, KeyPolicyError
-from vault.ids import VaultId
+from vault.ids import DeviceId, VaultId
 from vault.labels import (
     CLIENT_STATE,
+    DEVICE_NOTES,
     KEY_SIZE,
     LOGIN,
     LOGIN_VERIFIER,
@@ -149,6 +150,10 @@ class Owner:
     def open_name(self, of: bytes, sealed: bytes) -> str:
         """Inverse of ``seal_name``; raises SealError."""
         return aead_open(expand_with_label(self._root, NAMES), sealed, of).decode()
+
+    def notes_key(self, device: DeviceId) -> bytes:
+        """The key of what is noted of a device; the node has it only while that device is connected."""
+        return expand_with_label(self._root, DEVICE_NOTES, device)
 
     def seal_state(self, plaintext: bytes, nonce: bytes) -> bytes:
         """Seal what the client keeps on its own disk."""

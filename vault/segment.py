@@ -30,9 +30,11 @@ from vault.suite import SUITE, Recipient, aead_open, aead_seal, seal
 SEGMENT_MAGIC: Final = b"HTS"
 CHANNEL_MAX: Final = 255  # bytes of UTF-8
 RAW: Final = "raw"
-QUARANTINE: Final = (
-    "_quarantine"  # the kind of payloads kept whole; no catalogue has it, so none can be granted
+RESERVED: Final = (
+    "_"  # begins the kinds that are the vault's own: no catalogue has one, no grant is given one
 )
+QUARANTINE: Final = "_quarantine"  # the kind of payloads that were not understood, kept whole
+BLOB_KIND: Final = "_blob"  # the kind of payloads that are not to be read: an image, say; kept whole
 _HEADER = struct.Struct(">3sBB16s16si")
 
 
@@ -90,6 +92,11 @@ class Lane(msgspec.Struct, frozen=True):
         if len(channel) > CHANNEL_MAX:
             raise FormatError("a channel has up to 255 bytes")
         return lane
+
+
+def is_reserved(kind: str) -> bool:
+    """Whether a kind is the vault's own: its lanes are the owner's alone, whatever a grant says."""
+    return kind.startswith(RESERVED)
 
 
 def lane_key(segment_key: bytes, lane: Lane) -> bytes:
