@@ -4,7 +4,9 @@ GatewayError
 ├── ProtocolError      a device's bytes that are not MQTT as this door speaks it: the device is at fault
 ├── MisuseError        a packet that the state of the connection does not let us send: we are at fault
 ├── ListenError        an address that cannot, or must not, be listened on
-└── TlsError           keys or certificates that do not fit together, or lie open to others
+├── TlsError           keys or certificates that do not fit together, or lie open to others
+├── BridgeConfigError  a bridge's configuration that cannot be used, or lies open to others
+└── BrokerError        an existing broker cannot be reached, or refuses us
 
 No text here holds a topic, a payload or a credential.
 """
@@ -34,3 +36,15 @@ class ListenError(GatewayError):
 
 class TlsError(GatewayError):
     """A key or certificate file is damaged, does not match its partner, or is readable by others."""
+
+
+class BridgeConfigError(GatewayError):
+    """A bridge cannot be set up so; ``hint`` says what would do."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(what)
+        self.hint = hint
+
+
+class BrokerError(GatewayError):
+    """A broker cannot be reached or refuses us, in a sentence of ours: nothing it sent is in the text."""
