@@ -39,6 +39,11 @@ def test_a_kind_is_found_by_name_alias_and_any_spelling() -> None:
         "batt": "battery",
         "rssi": "signal_strength",
         "CheckIn": "check_in",
+        "window": "window",
+        "opening": "door",
+        "tire-pressure": "tyre_pressure",
+        "SpO2": "spo2",
+        "HRV": "heart_rate_variability",
     }
     for spelling, name in cases.items():
         found = catalogue().find(spelling)
@@ -56,9 +61,73 @@ def test_kind_takes_names_only_and_raises_for_an_alias() -> None:
         catalogue().kind("hum")
 
 
-def test_names_are_snake_case_and_as_many_as_the_first_dialects_need() -> None:
-    assert all(re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", kind.name) for kind in EVERY)
-    assert len(EVERY) >= 40
+def test_names_are_snake_case_and_labels_are_short() -> None:
+    assert len(EVERY) >= 100
+    for kind in EVERY:
+        assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", kind.name)
+        assert 0 < len(kind.label) <= 40, kind.name
+
+
+def test_aliases_are_written_as_they_are_looked_up() -> None:
+    for kind in EVERY:
+        assert all(re.fullmatch(r"[a-z][a-z0-9._]*", alias) for alias in kind.aliases), kind.name
+
+
+# Classes of Home Assistant's that we leave out: no reading of a person's, or no unit to convert to.
+LEFT_OUT = set(
+    """
+    absolute_humidity area cold data_rate data_size date energy_distance enum heat light monetary moving
+    nitrous_oxide plug problem reactive_energy running safety sound temperature_delta timestamp update volume
+    """.split()
+)
+DEVICE_CLASSES = """
+    absolute_humidity apparent_power aqi area atmospheric_pressure battery blood_glucose_concentration
+    carbon_dioxide carbon_monoxide conductivity current data_rate data_size date distance duration energy
+    energy_distance energy_storage enum frequency gas humidity illuminance irradiance moisture monetary
+    nitrogen_dioxide nitrogen_monoxide nitrous_oxide ozone ph pm1 pm10 pm25 power power_factor precipitation
+    precipitation_intensity pressure reactive_energy reactive_power signal_strength sound_pressure speed
+    sulphur_dioxide temperature temperature_delta timestamp volatile_organic_compounds
+    volatile_organic_compounds_parts voltage volume volume_flow_rate volume_storage water weight
+    wind_direction wind_speed
+    battery_charging cold connectivity door garage_door heat light lock motion moving occupancy opening plug
+    presence problem running safety smoke sound tamper update vibration window
+""".split()
+
+
+def test_home_assistant_s_device_classes_are_kinds_but_for_those_we_leave_out() -> None:
+    """Four binary classes share a name with a number: battery, carbon_monoxide, gas and moisture."""
+    assert {name for name in DEVICE_CLASSES if catalogue().find(name) is None} == LEFT_OUT
+    for name in ("battery_low", "carbon_monoxide_alarm", "gas_alarm", "water_leak", "plugged_in"):
+        assert catalogue().kind(name).type == "boolean"
+
+
+def test_a_field_s_name_that_may_mean_many_things_means_nothing() -> None:
+    """What each of them is, only a device's dialect can tell: a setting, a loudness, a radar's reach."""
+    names = """
+        activity_level alarm angle calories charge color count data height id level mode mood name number plug
+        position range rate rain sensitivity sleep status step temperature_unit test total type value volume
+    """.split()
+    assert [name for name in names if catalogue().find(name) is not None] == []
+
+
+# Names of the SenML registries (IANA, "SenML Units" and "Secondary Units"), and of UCUM where they have none.
+SENML = set(
+    """
+    % %EL %RH / 1/min A Cel Hz Ohm V VA W W/m2 beat/min count dB dBm deg hPa h kg kWh km lx m m/s m/s2 m3 min
+    mm mm/h ms pH ppb ppm s ug/m3 var
+    """.split()
+)
+UCUM = set("Bq/m3 L bar kcal kg/m2 m3/h mL/(kg.min) mg/m3 mm[Hg] mmol/L rad/s uS/cm uT".split())
+
+
+def test_every_unit_we_store_is_a_name_of_senml_or_ucum() -> None:
+    assert {kind.unit for kind in EVERY} - {""} == SENML | UCUM
+
+
+def test_a_text_is_of_a_closed_list_and_nothing_else_has_one() -> None:
+    for kind in EVERY:
+        assert bool(kind.values) is (kind.type == "text"), kind.name
+        assert len(set(kind.values)) == len(kind.values)
 
 
 def test_every_category_is_a_term_of_the_data_privacy_vocabulary() -> None:
@@ -120,6 +189,13 @@ CONVERSIONS = [
     ("weight", 100.0, "lb", 45.359237),
     ("brightness", 254.0, "/254", 100.0),
     ("power_factor", 97.0, "%", 0.97),
+    ("tyre_pressure", 100.0, "psi", 6.894757293168361),
+    ("glucose", 100.0, "mg/dL", 100 / 18.0156),
+    ("blood_pressure_systolic", 16.0, "kPa", 16_000 / 133.322387415),
+    ("active_energy", 1000.0, "kJ", 1000 / 4.184),
+    ("radon", 4.0, "pCi/L", 148.0),
+    ("precipitation_intensity", 1.0, "in/h", 25.4),
+    ("conductivity", 1.5, "mS/cm", 1500.0),
 ]
 
 
