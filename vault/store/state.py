@@ -93,7 +93,7 @@ class VaultState:
         except BaseException:
             self.undo()
             raise
-        delta.next_seq = self.next_seq
+        delta.next_seq = self.next_seq if arrivals else 0
         condense(delta)
         return delta
 

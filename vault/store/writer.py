@@ -113,28 +113,30 @@ class Writer:
         vault: VaultId,
         entry: Entry | None,
         *steps: Callable[[sqlite3.Connection], object],
+        more: Sequence[Entry] = (),
+        arrivals: Sequence[Arrival] = (),
         ends: Collection[GrantId] = (),
         generation: int | None = None,
     ) -> None:
         """Change a vault and its ledger in one transaction; ``ends`` are grants that can be read no more.
 
-        For a narrowing: first SQLite with the next generation, then the live file, whose fsync is the
-        commit; a crash in between is made good when the vault is next opened.
+        ``more`` are further entries; ``arrivals`` are sealed to today's recipients and stored in the same
+        transaction.  For a narrowing: first SQLite with the next generation, then the live file, whose
+        fsync is the commit; a crash in between is made good when the vault is next opened.
 
         Raises:
             Unavailable: it is not known whether it happened; the file will say, and its ledger with it.
         """
         self.move(vault)
         state, file = self.state(vault), self.file(vault)
-        delta = Delta(vault)
-        changes = [*steps, lambda c: apply(c, delta)]
         if ends and generation is None:
             generation = file.generation() + 1
+        entries = [entry, *more] if entry is not None else [*more]
+        delta = state.seal(arrivals, entries, self.clock())
+        changes = [*steps, lambda c: apply(c, delta)]
         if generation is not None:
             changes.append(lambda c: c.execute("UPDATE vault SET generation = ?", (generation,)))
         try:
-            if entry is not None:
-                state.append(entry, delta)
             file.transact(*changes)
             state.settle()
             if generation is not None:
