@@ -22,6 +22,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def lan_name(ca_fingerprint: str) -> str:
+    """What a node is called by mDNS: after its authority, so that it stays, and tells nothing of a person."""
+    return f"hypertouch-{ca_fingerprint[:8]}.local" if ca_fingerprint else "hypertouch.local"
+
+
 @contextmanager
 def unix_address(path: Path) -> Iterator[str]:
     """A name for a unix socket's path that a socket address can hold: at most 107 bytes on Linux.

@@ -648,6 +648,8 @@ class NodeStatus(Reply, frozen=True):
     ca_fingerprint: str
     frozen: str
     version: str
+    ws: str = ""
+    wss: str = ""
 
 
 AnyReply = (

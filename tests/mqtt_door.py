@@ -117,7 +117,9 @@ class Door:
 
 
 @contextmanager
-def door(limits: Limits | None = None, tls: ssl.SSLContext | None = None) -> Iterator[Door]:
+def door(
+    limits: Limits | None = None, tls: ssl.SSLContext | None = None, *, websocket: bool = False
+) -> Iterator[Door]:
     """A door on a free loopback port."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -125,7 +127,7 @@ def door(limits: Limits | None = None, tls: ssl.SSLContext | None = None) -> Ite
     ingest = MemoryIngest()
     running = Door(loop, Endpoint(ingest, limits), ingest)
     try:
-        running.run(running.endpoint.start("127.0.0.1", 0, tls))
+        running.run(running.endpoint.start("127.0.0.1", 0, tls, websocket=websocket))
         yield running
     finally:
         running.run(running.endpoint.drain(0.2))

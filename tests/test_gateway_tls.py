@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 
+from gateway.address import lan_name
 from gateway.errors import TlsError
 from gateway.node.limits import Limits
-from gateway.node.tls import CA_LIFE, RENEW_BEFORE, SERVER_LIFE, open_tls, server_context
+from gateway.node.tls import CA_LIFE, RENEW_BEFORE, SERVER_LIFE, open_own, open_tls
+from gateway.tlsfiles import TlsFiles
 from tests import mqtt_client as client
 from tests.mqtt_client import RawClient
 from tests.mqtt_door import door
@@ -40,8 +42,9 @@ def test_the_first_start_makes_everything_for_the_owner_alone(tmp_path: Path) ->
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     assert stat.S_IMODE((tmp_path / "tls").stat().st_mode) == 0o700
     assert names(tmp_path / "tls") == {
-        "localhost", "127.0.0.1", "::1", "meter.local", "192.0.2.7", "fe80::1",
+        "localhost", "127.0.0.1", "::1", "meter.local", "192.0.2.7", "fe80::1", lan_name(made.ca_fingerprint),
     }  # fmt: skip
+    assert made.ca_path is not None
     ca = x509.load_pem_x509_certificate(made.ca_path.read_bytes())
     assert made.ca_fingerprint == ca.fingerprint(hashes.SHA256()).hex()
     assert made.context.minimum_version is ssl.TLSVersion.TLSv1_2
@@ -167,14 +170,18 @@ def test_an_owners_own_certificate_must_match_its_key(tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     open_tls(one, [], NOW)
     open_tls(other, [], NOW)
-    server_context(one / "server.pem", one / "server.key")
+    assert open_own(one / "server.pem", one / "server.key").ca_fingerprint == ""
     with pytest.raises(TlsError):
-        server_context(one / "server.pem", other / "server.key")
+        open_own(one / "server.pem", other / "server.key")
     with pytest.raises(TlsError):
-        server_context(one / "none.pem", one / "server.key")
+        open_own(one / "none.pem", one / "server.key")
+    (one / "server.key").chmod(0o604)
+    with pytest.raises(TlsError, match="open to others"):
+        open_own(one / "server.pem", one / "server.key")
 
 
-def trusting(ca: Path) -> ssl.SSLContext:
+def trusting(ca: Path | None) -> ssl.SSLContext:
+    assert ca is not None
     context = ssl.create_default_context(cafile=str(ca))
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     return context
@@ -216,3 +223,87 @@ def test_tls_connections_drain_and_time_out_like_others(tmp_path: Path) -> None:
             device.connect(version=5)
             assert running.run(running.endpoint.drain(1))
             assert device.rest() == [(0xE0, b"\x8b\0")]
+
+
+def serial_of(connection: RawClient) -> int:
+    assert isinstance(connection.socket, ssl.SSLSocket)
+    der = connection.socket.getpeercert(binary_form=True)
+    assert der is not None
+    return x509.load_der_x509_certificate(der).serial_number
+
+
+def test_a_certificate_is_renewed_while_the_door_is_open(tmp_path: Path) -> None:
+    """New handshakes get the new one, under the same authority; a connection made before goes on."""
+    begun = time.time() - SERVER_LIFE.total_seconds() + RENEW_BEFORE.total_seconds() - DAY
+    ours = open_tls(tmp_path, [], begun)
+    with door(tls=ours.context) as running, RawClient(running.port, trusting(ours.ca_path)) as before:
+        before.connect(client_id="before")
+        assert running.call(lambda: ours.refresh(time.time() - 2 * DAY)) is False, "not yet due"
+        with RawClient(running.port, trusting(ours.ca_path)) as control:
+            assert serial_of(control) == serial_of(before)
+        assert running.call(lambda: ours.refresh(time.time())) is True
+        with RawClient(running.port, trusting(ours.ca_path)) as after:
+            after.connect(client_id="after")
+            assert serial_of(after) == server(tmp_path).serial_number != serial_of(before)
+        before.send(client.publish("a", b"1"))
+        assert before.receive() == (0x40, b"\0\1")
+        assert running.call(lambda: ours.refresh(time.time())) is False
+
+
+def test_a_renewal_that_fails_leaves_the_certificate_and_is_tried_again(tmp_path: Path) -> None:
+    ours = open_tls(tmp_path, [], NOW)
+    kept = (tmp_path / "ca.key").read_bytes()
+    (tmp_path / "ca.key").write_bytes(b"garbage")
+    with pytest.raises(TlsError, match=r"ca\.key"):
+        ours.refresh(DUE + DAY)
+    assert ours.refresh(DUE + DAY + 60) is False, "an hour later, and not all the time"
+    (tmp_path / "ca.key").write_bytes(kept)
+    assert ours.refresh(DUE + DAY + 3600) is True
+
+
+def test_an_owners_own_certificate_is_taken_when_both_its_files_are_new(tmp_path: Path) -> None:
+    """Half a pair, and then garbage, are said once each and change nothing for those who connect."""
+    one, other, own = tmp_path / "one", tmp_path / "other", tmp_path / "own"
+    own.mkdir()
+    now = time.time()
+    authorities = [open_tls(made, [], now).ca_path for made in (one, other)]
+
+    def put(name: str, data: bytes) -> None:
+        fresh = own / "fresh"
+        fresh.write_bytes(data)
+        fresh.chmod(0o600)
+        fresh.replace(own / name)
+
+    for name in ("server.pem", "server.key"):
+        put(name, (one / name).read_bytes())
+    ours = open_own(own / "server.pem", own / "server.key")
+    with door(tls=ours.context) as running, RawClient(running.port, trusting(authorities[0])) as before:
+        before.connect(client_id="before")
+        for half in ((other / "server.pem").read_bytes(), b"garbage"):
+            put("server.pem", half)
+            with pytest.raises(TlsError):
+                running.call(lambda: ours.refresh(now))
+            assert running.call(lambda: ours.refresh(now)) is False
+            with RawClient(running.port, trusting(authorities[0])) as still:
+                assert serial_of(still) == serial_of(before)
+        for name in ("server.pem", "server.key"):
+            put(name, (other / name).read_bytes())
+        assert running.call(lambda: ours.refresh(now)) is True
+        with RawClient(running.port, trusting(authorities[1])) as after:
+            assert serial_of(after) == server(other).serial_number
+        assert before.barrier() == []
+
+
+def test_a_key_under_a_password_is_refused_instead_of_asked_for(tmp_path: Path) -> None:
+    open_tls(tmp_path, [], NOW)
+    key = serialization.load_pem_private_key((tmp_path / "server.key").read_bytes(), None)
+    locked = tmp_path / "locked.key"
+    locked.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"secret"),
+        )
+    )
+    with pytest.raises(TlsError):
+        TlsFiles(tmp_path / "server.pem", locked)

@@ -15,6 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -26,13 +27,16 @@ from gateway.door.config import DoorConfig
 from gateway.door.context import Door
 from gateway.door.impatience import impatient
 from gateway.door.quiet import set_up_logging
+from gateway.errors import TlsError
 from gateway.process import harden, leave_with_parent
 from gateway.rpcclient import NodeLink
+from gateway.tlsfiles import TlsFiles
 from vault.store.paths import DataDir
 from vault.store.reader import Reader
 
 RECYCLE: Final = 75  # EX_TEMPFAIL of sysexits.h
 DRAIN_S: Final = 5
+TLS_TICKS: Final = 10  # of a tenth of a second, between two looks at the certificate
 HEAD_MAX: Final = 16 << 10  # bytes of a request's first line and headers
 BACKLOG: Final = 512
 
@@ -40,9 +44,10 @@ BACKLOG: Final = 512
 class DoorServer(uvicorn.Server):
     """uvicorn without its signal handlers, which would stop the process in the parent's stead."""
 
-    def __init__(self, config: uvicorn.Config, door: Door) -> None:
+    def __init__(self, config: uvicorn.Config, door: Door, tls: TlsFiles | None) -> None:
         super().__init__(config)
         self.recycle = False
+        self._tls = tls
         self._door = door
         self._since = time.monotonic()
         self._parent = os.getppid()
@@ -60,6 +65,9 @@ class DoorServer(uvicorn.Server):
         """Whether to leave: told to, orphaned, or due to make room for a fresh door."""
         if await super().on_tick(counter) or os.getppid() != self._parent:
             return True
+        if self._tls is not None and counter % TLS_TICKS == 0:
+            with contextlib.suppress(TlsError):  # the node, which made them or says so, uses them as well
+                self._tls.reload()
         config, retire_at = self._door.config, self._door.retire_at
         self.recycle = (
             self.server_state.total_requests >= config.max_requests
@@ -86,10 +94,13 @@ def server_for(app: Litestar) -> DoorServer:
         timeout_keep_alive=max(1, round(door.config.patience_s)),
         timeout_graceful_shutdown=DRAIN_S,
         h11_max_incomplete_event_size=HEAD_MAX,
-        ssl_certfile=door.config.tls_cert or None,
-        ssl_keyfile=door.config.tls_key or None,
     )
-    return DoorServer(config, door)
+    tls = None
+    if door.config.tls_cert:
+        tls = TlsFiles(Path(door.config.tls_cert), Path(door.config.tls_key))
+        config.load()
+        config.ssl = tls.context  # one that takes renewed certificates while it is in use
+    return DoorServer(config, door, tls)
 
 
 def listen(config: DoorConfig) -> socket.socket:

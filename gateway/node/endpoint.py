@@ -15,6 +15,7 @@ from gateway.node.limits import Budget, Limits
 from gateway.node.ports import Ingest
 from gateway.node.registry import Counters, Registry
 from gateway.node.session import Session, Shared
+from gateway.node.websocket import WebSocket
 
 _RESERVED_FILES = 128  # file descriptors left for databases, logs and other sockets
 _BACKLOG = 512  # connections the kernel holds until we accept them
@@ -53,12 +54,18 @@ class Endpoint:
         return [server.sockets[0].getsockname()[1] for server in self._servers if server.sockets]
 
     async def start(
-        self, host: str, port: int, ssl: tls.SSLContext | None = None, *, cleartext: bool = False
+        self,
+        host: str,
+        port: int,
+        ssl: tls.SSLContext | None = None,
+        *,
+        cleartext: bool = False,
+        websocket: bool = False,
     ) -> int:
         """Listen on an address and return its port; 0 lets the system choose. May be called again for others.
 
         Without TLS only loopback is listened on, unless ``cleartext`` says that passwords may cross the
-        network.
+        network. ``websocket``: MQTT in WebSockets, instead of by itself.
 
         Raises:
             ListenError: the address is taken or unknown, or would need ``cleartext``.
@@ -69,7 +76,7 @@ class Endpoint:
         timeouts = (self._limits.connect_seconds, self._limits.linger_seconds) if ssl else (None, None)
         try:
             server = await shared.loop.create_server(
-                lambda: Session(shared),
+                lambda: WebSocket(shared) if websocket else Session(shared),
                 host,
                 port,
                 ssl=ssl,

@@ -21,7 +21,8 @@ class Limits:
     """Bounds of one endpoint; PROTOCOL.md lists them."""
 
     connect_bytes: int = CONNECT_LIMIT
-    connect_seconds: float = 4.75  # from the first byte of TCP or TLS to CONNECT; a sweep later it is 5
+    connect_seconds: float = 4.75  # from TCP to CONNECT, TLS and HTTP between them; a sweep later it is 5
+    upgrade_bytes: int = 16 << 10  # the HTTP request that becomes a WebSocket
     packet_bytes: int = PACKET_LIMIT
     client_id_bytes: int = 256
     window_messages: int = 4096  # received and not committed, a connection

@@ -18,13 +18,14 @@ from typing import Final
 
 import msgspec
 
-from gateway.errors import ListenError
+from gateway.errors import ListenError, TlsError
 from gateway.node.bridged import Bridges
 from gateway.node.calls import NodeCalls
 from gateway.node.clock import ClockWatch, uptime_ms, wall_ms
-from gateway.node.config import Exit, NodeConfig, Ready
+from gateway.node.config import Exit, NodeConfig
 from gateway.node.endpoint import Endpoint
 from gateway.node.ingest import DeviceIngest, Quota, WriterThread
+from gateway.node.listen import Listening, listen
 from gateway.node.owner import OwnerCalls
 from gateway.node.rpc import RpcServer
 from gateway.process import harden, leave_with_parent
@@ -67,17 +68,7 @@ async def serve(config: NodeConfig) -> None:
         loop.call_soon_threadsafe(ingest.forget, device)
         loop.call_soon_threadsafe(endpoint.disconnect, device.text)
 
-    context, fingerprint = None, ""
-    if config.mqtts_host:
-        from gateway.node.tls import open_tls
-
-        tls = open_tls(data.tls, config.names, time.time())
-        context, fingerprint = tls.context, tls.ca_fingerprint
-    mqtt = mqtts = 0
-    if config.mqtt_host:
-        mqtt = await endpoint.start(config.mqtt_host, config.mqtt_port, cleartext=config.cleartext)
-    if context is not None:
-        mqtts = await endpoint.start(config.mqtts_host, config.mqtts_port, ssl=context)
+    listening = await listen(endpoint, config, data.tls, time.time())
     started = uptime_ms()
 
     def status() -> NodeStatus:
@@ -87,20 +78,22 @@ async def serve(config: NodeConfig) -> None:
             acknowledged=endpoint.counters.acknowledged,
             uptime_ms=uptime_ms() - started,
             pid=os.getpid(),
-            mqtt=f"{config.mqtt_host}:{mqtt}" if mqtt else "",
-            mqtts=f"{config.mqtts_host}:{mqtts}" if mqtts else "",
+            mqtt=listening.mqtt,
+            mqtts=listening.mqtts,
             http=config.http,
-            ca_fingerprint=fingerprint,
+            ca_fingerprint=listening.ready.ca_fingerprint,
             frozen=watch.mark.frozen.text,
             version=config.version,
+            ws=listening.ws,
+            wss=listening.wss,
         )
 
     calls = NodeCalls(writer, thread, OwnerCalls(writer, cut), watch, status)
     rpc = RpcServer(calls, Bridges(ingest), data.socket)
     await rpc.start()
     gc.freeze()  # what start-up made stays; a collection need not look at it again
-    ticking = asyncio.create_task(_tick(thread, writer, watch))
-    print(msgspec.json.encode(Ready(mqtt, mqtts, fingerprint)).decode(), flush=True)
+    ticking = asyncio.create_task(_tick(thread, writer, watch, listening))
+    print(msgspec.json.encode(listening.ready).decode(), flush=True)
     await stopped.wait()
     ticking.cancel()
     await endpoint.drain()
@@ -111,12 +104,13 @@ async def serve(config: NodeConfig) -> None:
     os.close(held)
 
 
-async def _tick(thread: WriterThread, writer: Writer, watch: ClockWatch) -> None:
-    """Move what is pending, follow the clock, let requests lapse, close what is quiet."""
+async def _tick(thread: WriterThread, writer: Writer, watch: ClockWatch, listening: Listening) -> None:
+    """Move what is pending, follow the clock, let requests lapse, close what is quiet, renew certificates."""
     count = 0
     while True:
         await asyncio.sleep(TICK_S)
         count += 1
+        listening.refresh(time.time())
         try:
             await thread.run(writer.move_all)
             if count % SLOW_TICKS == 0:
@@ -158,6 +152,9 @@ def main() -> int:
     except ListenError as error:
         _log.error("%s", error)
         return Exit.CANNOT_LISTEN
+    except TlsError as error:
+        _log.error("%s", error)
+        return Exit.NO_CERTIFICATE
     return Exit.OK
 
 

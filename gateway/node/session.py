@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import assert_never, cast
+from typing import Any, Protocol, assert_never, cast
 
 from gateway.errors import ProtocolError
 from gateway.mqtt import (
@@ -39,11 +39,39 @@ from gateway.node.greeting import Welcome, greet
 from gateway.node.limits import Budget, Limits, Throttle
 from gateway.node.ports import DeviceLink, Ingest
 from gateway.node.registry import Counters, Registry
-from gateway.node.window import Batch, Window
+from gateway.node.window import NOTHING, Batch, Window
 
 _TCP_KEEP_ALIVE = (
     120  # seconds of silence before the kernel asks whether a device without keep alive still lives
 )
+
+
+class Wire(Protocol):
+    """What a session does to the connection below it: that of a socket, or a WebSocket's."""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """What the system knows of the connection: ``socket``, ``peername``."""
+
+    def write(self, data: bytes) -> None:
+        """Send."""
+
+    def can_write_eof(self) -> bool:
+        """Whether ``write_eof`` tells the device that nothing follows, and still reads."""
+
+    def write_eof(self) -> None:
+        """Say that nothing follows."""
+
+    def pause_reading(self) -> None:
+        """Give no more bytes."""
+
+    def resume_reading(self) -> None:
+        """Give bytes again."""
+
+    def close(self) -> None:
+        """Send what was written, and end."""
+
+    def abort(self) -> None:
+        """End."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +92,42 @@ class Session(asyncio.Protocol):
     """A connection from its first byte to its last.
 
     ``ended``: nothing more is parsed, submitted or acknowledged. ``gone``: the socket is closed; what had
-    arrived before is still submitted, as messages of QoS 0 have no second chance.
+    arrived before is still submitted, as messages of QoS 0 have no second chance. ``partial``: the layer
+    below holds a frame that has begun and not ended.
     """
+
+    __slots__ = (
+        "_acks",
+        "_congested",
+        "_draining",
+        "_flush_due",
+        "_gone",
+        "_limits",
+        "_link",
+        "_mqtt",
+        "_patience",
+        "_reading",
+        "_room",
+        "_shared",
+        "_since",
+        "_transport",
+        "_turn_due",
+        "_waiting",
+        "_window",
+        "ended",
+        "partial",
+    )
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._limits = shared.limits
         self._mqtt = Connection(shared.limits.connect_bytes, shared.limits.packet_bytes)
-        self._window = Window("", 0)
+        self._window = NOTHING
         self._link: DeviceLink | None = None
-        self._transport: asyncio.Transport
+        self._transport: Wire
         self._acks: list[int] = []
         self._room = True  # there is a place for this connection
-        self.ended = self._gone = self._draining = False
+        self.ended = self.partial = self._gone = self._draining = False
         self._reading = True
         self._congested = False  # the device does not read
         self._turn_due = self._flush_due = self._waiting = False
@@ -85,8 +136,17 @@ class Session(asyncio.Protocol):
 
     # --- the transport's side -------------------------------------------------------------------
 
+    @property
+    def authenticated(self) -> bool:
+        """Whether a device is known to be behind it."""
+        return self._link is not None
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # a TCP or TLS transport, by create_server
+        self.begin(cast("asyncio.Transport", transport))  # a TCP or TLS transport, by create_server
+
+    def begin(self, transport: Wire) -> None:
+        """A connection has come; its deadlines run from here."""
+        self._transport = transport
         peer = transport.get_extra_info("socket")
         if peer is not None:
             with contextlib.suppress(OSError):  # the device may have gone already
@@ -357,6 +417,6 @@ class Session(asyncio.Protocol):
                 self.abort()
         elif self._reading and (
             (self._patience and silent > self._patience)
-            or (self._mqtt.buffered and silent > limits.stall_seconds)
+            or ((self._mqtt.buffered or self.partial) and silent > limits.stall_seconds)
         ):
             self.cut(Reason.KEEP_ALIVE_TIMEOUT)

@@ -1,7 +1,8 @@
 """A certificate authority of our own for the devices of one node, and the node's certificate (RFC 5280).
 
-Devices pin the authority; the node's certificate is renewed under it at start, when it nears its end or its
-names change. The authority is never replaced in silence: every device would have to be told.
+Devices pin the authority; the node's certificate is renewed under it when it nears its end, while the node
+runs, and at a start when its names have changed. The authority is never replaced in silence: every device
+would have to be told. An owner may bring a certificate and a key instead, and renew them.
 
 Files in one directory, 0700, each 0600: ``ca.pem``, ``ca.key``, ``server.pem`` (with the authority behind
 it), ``server.key``.
@@ -23,25 +24,62 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from gateway.address import lan_name
 from gateway.errors import TlsError
+from gateway.tlsfiles import TlsFiles
 
 CA_LIFE = timedelta(days=20 * 365)  # as long as a meter hangs in a cellar
 SERVER_LIFE = timedelta(days=397)  # more is refused by some clients
 RENEW_BEFORE = timedelta(days=60)
 _NAME = "Hypertouch devices"
+_AGAIN_S = 3600.0  # until a renewal that failed is tried again
 _SKEW = timedelta(days=1)  # clocks of devices that are behind
 
 
-@dataclass(frozen=True, slots=True)
 class ServerTls:
-    """What a listener and the people who set up devices need.
+    """What listeners and the people who set up devices need.
 
-    ``ca_fingerprint``: SHA-256 of the authority's DER, 64 lower-case hex digits.
+    ``ca_path`` and ``ca_fingerprint`` (SHA-256 of the authority's DER, 64 lower-case hex digits) are empty
+    where the certificate is the owner's own.
     """
 
-    context: ssl.SSLContext
-    ca_path: Path
+    def __init__(self, files: TlsFiles, made: _Made | None = None) -> None:
+        self._files = files
+        self._made = made
+        self.ca_path = made.directory / "ca.pem" if made is not None else None
+        self.ca_fingerprint = made.ca_fingerprint if made is not None else ""
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """For listeners; it is the same as long as this lives."""
+        return self._files.context
+
+    def refresh(self, now: float) -> bool:
+        """Renew what is due, take what has changed; True: new handshakes get another certificate.
+
+        To be called now and then; costs two looks at files where there is nothing to do.
+
+        Args:
+            now: seconds since the Unix epoch.
+
+        Raises:
+            TlsError: as ``open_tls``, and for files that changed and cannot be used. What was goes on.
+        """
+        made = self._made
+        if made is not None and now >= made.due:
+            made.due = now + _AGAIN_S  # should it fail
+            made.due = _renew(made.directory, made.names, datetime.fromtimestamp(now, UTC)).due
+        return self._files.reload()
+
+
+@dataclass(slots=True)
+class _Made:
+    """A certificate under our own authority; ``due``: seconds since the epoch, when to renew it."""
+
+    directory: Path
+    names: list[str]
     ca_fingerprint: str
+    due: float
 
 
 def open_tls(directory: Path, names: Iterable[str], now: float) -> ServerTls:
@@ -49,39 +87,35 @@ def open_tls(directory: Path, names: Iterable[str], now: float) -> ServerTls:
 
     Args:
         directory: made if need be.
-        names: host names and addresses devices connect to; loopback is always among them.
+        names: host names and addresses devices connect to; loopback, and the name under which the node is
+            announced, are always among them.
         now: seconds since the Unix epoch.
 
     Raises:
         TlsError: a file is damaged, does not match its partner, lies open to others, or the authority has
         ended.
     """
-    moment = datetime.fromtimestamp(now, UTC)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    ca, ca_key = _authority(directory, moment)
-    wanted = _alternative_names(names)
-    if _is_due(directory, ca, wanted, moment):
-        _issue(directory, ca, ca_key, wanted, moment)
-    return ServerTls(
-        context=server_context(directory / "server.pem", directory / "server.key"),
-        ca_path=directory / "ca.pem",
-        ca_fingerprint=ca.fingerprint(hashes.SHA256()).hex(),
-    )
+    made = _renew(directory, list(names), datetime.fromtimestamp(now, UTC))
+    return ServerTls(TlsFiles(directory / "server.pem", directory / "server.key"), made)
 
 
-def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """A context for TLS 1.2 and later from a certificate chain and its key, ours or the owner's own.
+def open_own(certificate: Path, key: Path) -> ServerTls:
+    """An owner's own certificate chain and its key; raises TlsError, also where anybody may read the key."""
+    if key.exists() and key.stat().st_mode & 0o007:
+        raise TlsError(f"{key.name} is open to others: chmod 600")
+    return ServerTls(TlsFiles(certificate, key))
 
-    Raises:
-        TlsError: they cannot be read or do not match.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate, key)
-    except OSError as error:  # ssl.SSLError is one
-        raise TlsError(f"{certificate.name} and {key.name} are no certificate and its key") from error
-    return context
+
+def _renew(directory: Path, names: list[str], now: datetime) -> _Made:
+    ca, ca_key = _authority(directory, now)
+    fingerprint = ca.fingerprint(hashes.SHA256()).hex()
+    wanted = _alternative_names([*names, lan_name(fingerprint)])
+    if _is_due(directory, ca, wanted, now):
+        _issue(directory, ca, ca_key, wanted, now)
+    ends = _read_certificate(directory / "server.pem").not_valid_after_utc
+    due = ends - RENEW_BEFORE if ends < ca.not_valid_after_utc else ends
+    return _Made(directory, names, fingerprint, due.timestamp())
 
 
 def _authority(directory: Path, now: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:

@@ -9,14 +9,17 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from gateway.errors import ProtocolError
 from gateway.mqtt import PUBACK_WORD, PUBREC_WORD, Publish, Reason
 from gateway.node.limits import MESSAGE_COST
 from gateway.node.ports import Delivery
 
-REMEMBERED = 4096  # packet ids remembered with their message, a power of two
-_MASK = REMEMBERED - 1
+REMEMBERED: Final = 4096  # packet ids remembered with their message, a power of two
+_MASK: Final = REMEMBERED - 1
+_HIGH: Final = 12  # bits of a packet id that say its place; the four above it are kept there
+_EMPTY: Final = bytes(4 * REMEMBERED)
 
 
 class Batch:
@@ -33,7 +36,12 @@ class Batch:
 
 
 class Window:
-    """The messages in flight on one connection; ``messages`` and ``bytes`` count them."""
+    """The messages in flight on one connection; ``messages`` and ``bytes`` count them.
+
+    A connection that only publishes at QoS 0, or not at all, takes no memory for what it does not need.
+    """
+
+    __slots__ = ("_client_id", "_marks", "_queue", "_receive_maximum", "_unreleased", "bytes", "messages")
 
     def __init__(self, client_id: str, receive_maximum: int) -> None:
         self.messages = 0
@@ -43,9 +51,8 @@ class Window:
         self._queue: deque[Batch] = deque()
         self._unreleased: dict[int, Batch] = {}  # QoS 2 ids between PUBLISH and PUBREL
         # The latest message of a packet id, by the id's lower bits: fixed memory, and exact for ids given
-        # in order.
-        self._ids = array("H")
-        self._marks = array("q")
+        # in order. A mark is 28 bits of a keyed hash over the id's upper four; 0 is none.
+        self._marks = array("I")
 
     def take(self, publishes: Sequence[Publish]) -> Batch:
         """Put messages in flight and say which of them are new.
@@ -57,7 +64,7 @@ class Window:
         Raises:
             ProtocolError: more unreleased QoS 2 ids than the receive maximum.
         """
-        client_id, ids, marks = self._client_id, self._ids, self._marks
+        client_id, marks = self._client_id, self._marks
         deliveries: list[Delivery] = []
         words: list[int] = []
         batch = Batch(deliveries, words, len(publishes), len(publishes) * MESSAGE_COST)
@@ -73,16 +80,15 @@ class Window:
                     if packet_id in self._unreleased:
                         continue
                     self._unreleased[packet_id] = batch
-                if not ids:
-                    ids.frombytes(bytes(REMEMBERED * ids.itemsize))
-                    marks.frombytes(bytes(REMEMBERED * marks.itemsize))
+                if not marks:
+                    marks.frombytes(_EMPTY)
                 slot = packet_id & _MASK
-                mark = hash((publish.topic, publish.payload))
-                if publish.dup and ids[slot] == packet_id:
+                high = packet_id >> _HIGH
+                mark = (hash((publish.topic, publish.payload)) & 0x0FFFFFFF or 1) << 4 | high
+                if publish.dup and marks[slot] & 15 == high and marks[slot]:
                     if marks[slot] == mark and qos == 1:
                         continue
                     fresh = False
-                ids[slot] = packet_id
                 marks[slot] = mark
             payload = publish.payload
             size += len(payload)
@@ -119,3 +125,6 @@ class Window:
             raise ProtocolError(Reason.PROTOCOL_ERROR, "PUBREL before PUBREC")
         del self._unreleased[packet_id]
         return True
+
+
+NOTHING: Final = Window("", 0)  # of connections that have not authenticated: nothing is ever put into it
