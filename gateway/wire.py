@@ -143,6 +143,20 @@ class RemoveDevice(Call, frozen=True):
     device: bytes
 
 
+class PauseDevice(Call, frozen=True):
+    """-> Done: nothing more of it is taken, or again; cuts live connections. It keeps its credential."""
+
+    device: bytes
+    paused: bool
+
+
+class ReleaseDevice(Call, frozen=True):
+    """-> Done: the credential ends, and the grants that name this device alone; the statement is kept."""
+
+    device: bytes
+    statement: Signed
+
+
 class NewTouchpoint(Call, frozen=True):
     """-> Done.  The client draws the id."""
 
@@ -228,6 +242,8 @@ OwnerWrite = (
     | RotateDevice
     | SetDevice
     | RemoveDevice
+    | PauseDevice
+    | ReleaseDevice
     | NewTouchpoint
     | RevokeTouchpoint
     | Prepare

@@ -23,6 +23,7 @@ class Link:
 
     id: str
     known: set[str] = field(default_factory=set)
+    paused: bool = False
 
     def remembers(self, client_id: str) -> bool:
         return client_id in self.known

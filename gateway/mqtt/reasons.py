@@ -16,6 +16,7 @@ class Reason(IntEnum):
     UNSUPPORTED_VERSION = 0x84
     CLIENT_ID_INVALID = 0x85
     BAD_CREDENTIALS = 0x86
+    NOT_AUTHORIZED = 0x87
     SERVER_BUSY = 0x89
     SHUTTING_DOWN = 0x8B
     BAD_AUTHENTICATION_METHOD = 0x8C
@@ -40,4 +41,5 @@ RETURN_CODES: dict[int, int] = {
     Reason.SHUTTING_DOWN: 3,
     Reason.QUOTA_EXCEEDED: 3,
     Reason.BAD_CREDENTIALS: 4,
+    Reason.NOT_AUTHORIZED: 5,
 }

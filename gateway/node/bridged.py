@@ -98,7 +98,7 @@ class Bridged:
         if not call.client_id or not all(_sound(message) for message in call.messages):
             return Refused("invalid", "this is not what a broker delivers")
         link = self._link(call.device, call.password)
-        if link is None:
+        if link is None or link.paused:
             return _UNKNOWN
         if not call.messages:
             return Done()

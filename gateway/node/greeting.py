@@ -37,6 +37,8 @@ def greet(
     link = ingest.authenticate(connect.username, connect.password)
     if link is None:
         return Reason.BAD_CREDENTIALS
+    if link.paused:
+        return Reason.NOT_AUTHORIZED
     properties: dict[Property, Value] = {
         Property.RECEIVE_MAXIMUM: limits.window_messages,
         Property.MAXIMUM_PACKET_SIZE: limits.packet_bytes,

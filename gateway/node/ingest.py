@@ -35,14 +35,26 @@ _CHANNEL_FREE = b"\0"  # between topic and payload in quarantine; a topic cannot
 class Link:
     """An authenticated device; its dedupe key lives as long as the connection."""
 
-    __slots__ = ("__weakref__", "_clients", "_ingest", "_key", "_start", "device", "ended", "id", "vault")
+    __slots__ = (
+        "__weakref__",
+        "_clients",
+        "_ingest",
+        "_key",
+        "_start",
+        "device",
+        "ended",
+        "id",
+        "paused",
+        "vault",
+    )
 
     def __init__(self, ingest: DeviceIngest, vault: VaultId, device: DeviceId, key: bytes) -> None:
         self.id = device.text
         self.vault, self.device = vault, device
         self._ingest, self._key, self._start = ingest, key, message_hash(key)
         self._clients: dict[str, bytes] = {}
-        self.ended = False  # the credential is: nothing more is stored, whatever is queued
+        self.ended = False  # the credential is, or it is paused: nothing more is stored, whatever is queued
+        self.paused = False  # was so when it authenticated
 
     def remembers(self, client_id: str) -> bool:
         """Whether something of this client id was acknowledged before."""
@@ -205,13 +217,14 @@ class DeviceIngest:
         except VaultError:
             device = _NOBODY
         vault = self._reader.locate(device)
-        kept = self._reader.device_verifier(vault, device) if vault is not None else None
         shown = verifier(device, password)
         key = dedupe_key(device, password)
-        if not hmac.compare_digest(shown, kept or bytes(len(shown))) or kept is None or vault is None:
-            return None
-        link = Link(self, vault, device, key)
-        with self._adding:
+        with self._adding:  # who looked before a credential ended is found when it does
+            kept = self._reader.device_verifier(vault, device) if vault is not None else None
+            if not hmac.compare_digest(shown, kept or bytes(len(shown))) or kept is None or vault is None:
+                return None
+            link = Link(self, vault, device, key)
+            link.paused = link.ended = self._reader.is_paused(vault, device)
             self._links.add(link)
         return link
 
@@ -232,7 +245,7 @@ class DeviceIngest:
         return (device, client) in self._seen or self._reader.has_recent(vault, device, client)
 
     def end(self, device: DeviceId) -> None:
-        """The device's credential ended: what it sent and is not stored yet never will be."""
+        """The credential ended, or was paused: what the device sent and is not stored yet never will be."""
         with self._adding:  # called on the writer's thread
             for link in self._links:
                 if link.device == device:

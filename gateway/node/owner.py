@@ -20,9 +20,11 @@ from gateway.wire import (
     Envelope,
     NewTouchpoint,
     OwnerWrite,
+    PauseDevice,
     Prepare,
     Prepared,
     Refused,
+    ReleaseDevice,
     RemoveDevice,
     Replace,
     Revoke,
@@ -33,7 +35,7 @@ from gateway.wire import (
 )
 from vault.errors import FormatError
 from vault.ids import BrandId, DeviceId, GrantId, TouchpointId, VaultId
-from vault.store import grants, people, replace
+from vault.store import grants, handover, people, replace
 from vault.store.records import No
 from vault.store.writer import Writer
 
@@ -98,6 +100,16 @@ class OwnerCalls:
                 return people.set_device(writer, vault, DeviceId(device), settings)
             case RemoveDevice(device=device):
                 return people.remove_device(writer, vault, DeviceId(device)) or self._cut(DeviceId(device))
+            case PauseDevice(device=device, paused=True):
+                return self._cutting(
+                    device, lambda: handover.pause_device(writer, vault, DeviceId(device), paused=True)
+                )
+            case PauseDevice(device=device):
+                return handover.pause_device(writer, vault, DeviceId(device), paused=False)
+            case ReleaseDevice(device=device, statement=statement):
+                return self._cutting(
+                    device, lambda: handover.release_device(writer, vault, DeviceId(device), statement)
+                )
             case NewTouchpoint(touchpoint=touchpoint, brand=brand):
                 return people.new_touchpoint(writer, vault, TouchpointId(touchpoint), BrandId(brand))
             case RevokeTouchpoint(touchpoint=touchpoint):
@@ -121,6 +133,16 @@ class OwnerCalls:
                 return replace.apply_merge(writer, vault, statement, chunks)
             case _:
                 assert_never(call)
+
+    def _cutting(self, device: bytes, change: Callable[[], No | None]) -> No | None:
+        """Cut a device that is this vault's, also where it is not known whether the change happened."""
+        outcome: No | None = None
+        try:
+            outcome = change()
+        finally:
+            if outcome is None or outcome.code == "conflict":
+                self._cut(DeviceId(device))
+        return outcome
 
 
 def reply(outcome: No | grants.Prepared | None) -> AnyReply:

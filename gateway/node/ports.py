@@ -39,6 +39,10 @@ class DeviceLink(Protocol):
     def id(self) -> str:
         """The key under which ``Endpoint.disconnect`` finds its connections."""
 
+    @property
+    def paused(self) -> bool:
+        """Whether the owner lets nothing of it in for now: it is who it says it is, and may not connect."""
+
     def remembers(self, client_id: str) -> bool:
         """Whether digests or QoS 2 ids of this client id exist: then a session may be said to be present."""
 

@@ -162,11 +162,16 @@ class Reader:
         return row[0] if row else None
 
     def device_verifier(self, vault: VaultId, device: bytes) -> bytes | None:
-        """What a device's password is checked against; None: unknown, removed or paused."""
+        """What a device's password is checked against; None: unknown or removed."""
         connection = self._vault(vault)
-        sql = "SELECT verifier FROM device WHERE id = ? AND ended IS NULL AND paused IS NULL"
+        sql = "SELECT verifier FROM device WHERE id = ? AND ended IS NULL"
         row = _one(connection, sql, device) if connection else None
         return row[0] if row else None
+
+    def is_paused(self, vault: VaultId, device: bytes) -> bool:
+        """Whether nothing of a device is taken for now."""
+        row = _one(self._must(vault), "SELECT paused FROM device WHERE id = ?", device)
+        return row is not None and row[0] is not None
 
     def has_recent(self, vault: VaultId, device: bytes, client: bytes) -> bool:
         """Whether anything of this client id was acknowledged and may come again."""
