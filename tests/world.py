@@ -24,7 +24,7 @@ from policies.request import Ask, format_details, parse_details
 from policies.strict import canonical
 from tests.faults import Fault, FaultyFiles, Killed
 from vault.chunk import ChunkHeader, open_chunk
-from vault.device import client_key, dedupe_key, message_digest, verifier
+from vault.device import Notes, client_key, dedupe_key, message_digest, verifier, wrap_notes
 from vault.errors import VaultError
 from vault.grantkey import Drawn, draw, pick_up, unwrap
 from vault.ids import BrandId, ClientId, DeviceId, GrantId, TouchpointId, VaultId
@@ -32,10 +32,10 @@ from vault.ledger import GENESIS, Entry, Head, follow, open_entry
 from vault.observation import Observation
 from vault.person import KdfParams, Owner, WrappedRoot, from_recovery, login_verifier, wrap_root
 from vault.segment import (
-    QUARANTINE,
     Lane,
     LaneKey,
     SegmentHeader,
+    is_reserved,
     lane_key,
     open_lane_name,
     open_owner_box,
@@ -195,8 +195,11 @@ class Person:
         """Add a device."""
         device, password = DeviceId.new(self.world.entropy), self.world.entropy(16).hex().encode()
         sealed = self.owner.seal_name(device, name, self.world.entropy(12))
-        expect(people.add_device(self.world.writer, self.vault, device, sealed, verifier(device, password)))
-        return Device(self, device, dedupe_key(device, password))
+        key = self.owner.notes_key(device)
+        wrapped = wrap_notes(device, password, key, self.world.entropy(12))
+        kept = verifier(device, password)
+        expect(people.add_device(self.world.writer, self.vault, device, sealed, kept, wrapped))
+        return Device(self, device, dedupe_key(device, password), Notes(device, key), password)
 
     def touchpoint(self, brand: BrandId) -> TouchpointId:
         """An address for a brand."""
@@ -313,19 +316,31 @@ class Person:
 class Device:
     """A device, and the messages it sends."""
 
-    def __init__(self, person: Person, device: DeviceId, key: bytes) -> None:
-        self.person, self.id, self._key = person, device, key
+    def __init__(self, person: Person, device: DeviceId, key: bytes, notes: Notes, password: bytes) -> None:
+        self.person, self.id, self._key, self.notes, self.password = person, device, key, notes, password
 
     def arrival(
-        self, *readings: Observation, packet: int | None = None, again: bool = False, raw: bytes | None = None
+        self,
+        *readings: Observation,
+        packet: int | None = None,
+        again: bool = False,
+        raw: bytes | None = None,
+        resends: bool = False,
+        **more: object,
     ) -> Arrival:
-        """One message; with a packet id it is of QoS 1, and ``again`` says DUP on a later connection."""
+        """One message; with a packet id it is of QoS 1, and ``again`` says DUP on a later connection.
+
+        ``resends``: of a sort of device that sends its readings again.
+        """
         recent = None
         if packet is not None:
             told = msgspec.msgpack.encode(readings)
             recent = (client_key(self._key, "c"), packet, message_digest(self._key, b"t", told))
         world = self.person.world
-        return Arrival(self.person.vault, self.id, world.clock(), readings, raw, 0, recent, again)
+        made = Arrival(self.person.vault, self.id, world.clock(), readings, raw, 0, recent, again)
+        if resends:
+            more["digests"] = tuple(map(self.notes.reading_digest, readings))
+        return msgspec.structs.replace(made, **more)
 
     def publish(self, *readings: Observation, **how: object) -> bool:
         """Send one message; whether it was acknowledged."""
@@ -451,7 +466,7 @@ def expect(no: No | None) -> None:
 
 def selects(selectors: Sequence[Selector], lane: Lane) -> bool:
     """Whether a lane is given."""
-    return lane.kind != QUARANTINE and any(
+    return not is_reserved(lane.kind) and any(
         one.device == lane.device.text
         and one.kind == lane.kind
         and (one.channels is None or lane.channel in one.channels)

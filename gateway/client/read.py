@@ -21,9 +21,9 @@ from vault.ids import DeviceId, VaultId
 from vault.observation import Observation
 from vault.person import Owner
 from vault.segment import (
-    QUARANTINE,
     Lane,
     SegmentHeader,
+    is_reserved,
     lane_key,
     open_lane_name,
     open_owner_box,
@@ -185,4 +185,4 @@ class Archive:
 
 def is_reading(lane: Lane) -> bool:
     """Every lane but those of payloads that were kept whole."""
-    return lane.kind != QUARANTINE
+    return not is_reserved(lane.kind)

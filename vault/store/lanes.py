@@ -20,6 +20,7 @@ from vault.segment import (
     Lane,
     LaneKey,
     SegmentHeader,
+    is_reserved,
     lane_key,
     resolution_key,
     seal_grant_box,
@@ -48,8 +49,8 @@ class LiveGrant(msgspec.Struct, frozen=True):
         return cls(grant, public, terms.selectors, terms.data_from * 1000, terms.data_until * 1000)
 
     def selects(self, device: str, channel: str, kind: str) -> bool:
-        """Whether a series is among those that were granted."""
-        return any(
+        """Whether a series is among those that were granted; one of the vault's own kinds never is."""
+        return not is_reserved(kind) and any(
             s.kind == kind and s.device == device and (s.channels is None or channel in s.channels)
             for s in self.selectors
         )

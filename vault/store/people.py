@@ -93,7 +93,7 @@ def _make(writer: Writer, path: Path, new: NewVault, enrolment: Enrolment) -> No
                 ),
             )
     with closing(PersonFile(writer.files, path)) as file:
-        state, delta = VaultState(file, (), writer.entropy, file.recent), Delta(new.vault)
+        state, delta = VaultState(file, (), writer.entropy, file.recent, writer.days), Delta(new.vault)
         state.append(Entry(now, "created"), delta)
         state.append(Entry(now, "enrolled", note=enrolment.name), delta)
         row = _client_row(enrolment, new.enrolment, now)

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from policies.grant import Active, GrantState, Preparing
+from vault.device import DIGEST_SIZE
 from vault.errors import VaultError
 from vault.ids import GrantId, VaultId
 from vault.ledger import Head
@@ -19,8 +20,9 @@ from vault.statement import GrantStatement, Signed, verify
 from vault.store.errors import Unavailable, unavailable
 from vault.store.files import BUSY_MS, Files, migrate
 from vault.store.intake import RECENT_SIZE, Delta
-from vault.store.lanes import LiveGrant
+from vault.store.lanes import DAY_MS, LiveGrant
 from vault.store.records import VaultRow
+from vault.store.resent import RESENT_DAYS, RESENT_MAX, split
 from vault.suite import check_public
 
 RECENT_MAX: Final = 16_384  # digests kept for one client id; no client has more in flight
@@ -144,6 +146,13 @@ class PersonFile:
         )
         return {number: digest for (blob,) in blobs for number, digest in read_recent(blob)}
 
+    def resent(self, device: bytes, day: int) -> Iterator[bytes]:
+        """Digests of a device's readings of a day, oldest first."""
+        blobs = self.rows(
+            "SELECT digests FROM resent WHERE device = ? AND day = ? ORDER BY id", (device, day)
+        )
+        return (digest for (blob,) in blobs for digest in split(blob))
+
     def _vault(self) -> VaultRow:
         row = self.row(
             "SELECT id, hpke_public, verify_key, generation, ledger_number, ledger_hash, created FROM vault"
@@ -198,6 +207,13 @@ def apply(connection: sqlite3.Connection, delta: Delta) -> None:
         )
     for device, client in {(device, client) for device, client, _, _ in delta.recent}:
         _trim_recent(connection, device, client)
+    for device, day, _ in delta.resent:
+        _trim_resent(connection, device, day)
+    seen = {device.id: device.last_seen // DAY_MS for device in delta.devices}
+    insert(
+        "DELETE FROM resent WHERE device = ? AND day >= 0 AND day < ?",
+        [(device, seen[device] - RESENT_DAYS) for device in {row[0] for row in delta.resent} & set(seen)],
+    )
 
 
 def continues(connection: sqlite3.Connection, delta: Delta) -> bool:
@@ -216,6 +232,20 @@ def _trim_recent(connection: sqlite3.Connection, device: bytes, client: bytes) -
         if kept >= RECENT_MAX or row == RECENT_ROWS:
             connection.execute(
                 "DELETE FROM recent WHERE device = ? AND client = ? AND id < ?", (device, client, number)
+            )
+            return
+
+
+def _trim_resent(connection: sqlite3.Connection, device: bytes, day: int) -> None:
+    kept = 0
+    rows = connection.execute(
+        "SELECT id, length(digests) FROM resent WHERE device = ? AND day = ? ORDER BY id DESC", (device, day)
+    )
+    for number, size in rows.fetchall():
+        kept += size // DIGEST_SIZE
+        if kept >= RESENT_MAX:
+            connection.execute(
+                "DELETE FROM resent WHERE device = ? AND day = ? AND id < ?", (device, day, number)
             )
             return
 

@@ -13,7 +13,7 @@ from vault.chunk import ChunkHeader, open_chunk
 from vault.errors import FormatError, SealError
 from vault.ids import DeviceId, GrantId, VaultId
 from vault.observation import Observation
-from vault.segment import Lane, LaneKey, SegmentHeader, open_grant_box
+from vault.segment import Lane, LaneKey, SegmentHeader, is_reserved, open_grant_box
 from vault.store.lanes import DAY_MS
 from vault.store.reader import Reader
 from vault.suite import Recipient
@@ -148,7 +148,7 @@ def _page(reader: Reader, permit: Permit, keys: GrantKeys, after: int, limit: in
 
 
 def _covers(permit: Permit, lane: Lane) -> bool:
-    return any(
+    return not is_reserved(lane.kind) and any(
         selector.device == lane.device.text
         and selector.kind == lane.kind
         and (selector.channels is None or lane.channel in selector.channels)

@@ -14,10 +14,11 @@ import msgspec
 from vault.ids import DeviceId, Entropy, VaultId
 from vault.ledger import Entry, Head, extend, seal_entry
 from vault.observation import Observation
-from vault.segment import QUARANTINE
+from vault.segment import BLOB_KIND, QUARANTINE
 from vault.store.intake import Delta, DeviceDelta, condense
 from vault.store.lanes import DAY_MS, LiveGrant, OpenLane, OpenSegment, OpenVault
 from vault.store.person import PersonFile, read_recent, write_recent
+from vault.store.resent import OpenDays, day_of
 from vault.store.sealing import seal_waiting
 
 Digests = dict[int, bytes]  # packet id -> digest of its latest message
@@ -26,9 +27,12 @@ Digests = dict[int, bytes]  # packet id -> digest of its latest message
 class Arrival(msgspec.Struct, frozen=True, gc=False):
     """One message of a device, read and ready to be stored; ``at`` is its arrival in milliseconds.
 
-    ``quarantine`` is the whole payload with its topic, where not all of it was understood.  ``recent``
-    is (client key, packet id, digest) of a QoS 1 or 2 message; with ``redelivered`` it is stored only
-    if that digest is not remembered.
+    ``quarantine`` is the whole payload with its topic, where not all of it was understood; ``blob`` where it
+    is not to be read at all.  ``recent`` is (client key, packet id, digest) of a QoS 1 or 2 message; with
+    ``redelivered`` it is stored only if that digest is not remembered.  ``digests``, one an observation, are
+    of a device that sends its readings again: those that are remembered are not stored.  The others are
+    counts: values out of range, readings of sensors that are not the owner's, numbered messages that are
+    missing (fewer than none: one came late).
     """
 
     vault: VaultId
@@ -39,6 +43,18 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     dropped: int = 0
     recent: tuple[bytes, int, bytes] | None = None
     redelivered: bool = False
+    blob: bytes | None = None
+    digests: Sequence[bytes] = ()
+    foreign: int = 0
+    gaps: int = 0
+
+
+class Learned(msgspec.Struct, frozen=True):
+    """All that a device declared itself so far, sealed: durable with the messages that said so."""
+
+    vault: VaultId
+    device: DeviceId
+    sealed: bytes
 
 
 class _Numbers(NamedTuple):
@@ -48,12 +64,14 @@ class _Numbers(NamedTuple):
 
 
 class VaultState:
-    """See the module; ``remembered`` tells which digests of a client id are on disk."""
+    """See the module; ``remembered`` tells which digests of a client id are on disk, ``days`` of readings."""
 
     __slots__ = (
+        "_days",
         "_entropy",
         "_known",
         "_remembered",
+        "_resent",
         "_stored",
         "_waiting",
         "head",
@@ -68,6 +86,7 @@ class VaultState:
         readers: Sequence[LiveGrant],
         entropy: Entropy,
         remembered: Callable[[bytes, bytes], Digests],
+        days: OpenDays,
     ) -> None:
         self.open = OpenVault(file.id, file.vault.hpke_public, file.key_id, entropy)
         self.open.readers.update({reader.grant: reader for reader in readers})
@@ -77,11 +96,19 @@ class VaultState:
         self._entropy, self._remembered = entropy, remembered
         self._waiting: list[OpenLane] = []
         self._known: dict[tuple[bytes, bytes], Digests] = {}
+        self._days = days
+        self._resent: dict[tuple[bytes, int], list[bytes]] = {}  # digests that this commit adds
         self._stored = _Numbers(self.next_seq, self.head, None)
 
-    def seal(self, arrivals: Sequence[Arrival], entries: Sequence[Entry], now: int) -> Delta:
+    def seal(
+        self,
+        arrivals: Sequence[Arrival],
+        entries: Sequence[Entry],
+        now: int,
+        learned: Sequence[Learned] = (),
+    ) -> Delta:
         """Everything that these add to the vault's file; undone when it raises."""
-        delta = Delta(self.open.vault)
+        delta = Delta(self.open.vault, learned=[(one.device, one.sealed) for one in learned])
         try:
             for arrival in arrivals:
                 self._take(arrival, delta, now)
@@ -94,6 +121,7 @@ class VaultState:
             self.undo()
             raise
         delta.next_seq = self.next_seq if arrivals else 0
+        delta.resent = [(device, day, b"".join(told)) for (device, day), told in self._resent.items() if told]
         condense(delta)
         return delta
 
@@ -112,6 +140,7 @@ class VaultState:
         self._stored = _Numbers(self.next_seq, self.head, self.ledger)
         self._waiting.clear()
         self._known.clear()
+        self._resent.clear()
         self.open.settle()
 
     def undo(self) -> None:
@@ -121,6 +150,8 @@ class VaultState:
             lane.seqs, lane.observations = [], []
         self._waiting.clear()
         self._known.clear()
+        self._days.close(self.open.vault, self._resent)
+        self._resent.clear()
         self.open.undo()
 
     def idle(self, today: int) -> bool:
@@ -137,9 +168,11 @@ class VaultState:
             delta.recent.append((device, client, 1, write_recent(packet_id, digest)))
             if self._known and (known := self._known.get((device, client))) is not None:
                 known[packet_id] = digest
-        observations = arrival.observations
+        observations = new = self._new(arrival) if arrival.digests else arrival.observations
         if arrival.quarantine is not None:
             observations = [*observations, Observation("", QUARANTINE, arrival.at, arrival.quarantine)]
+        if arrival.blob is not None:
+            observations = [*observations, Observation("", BLOB_KIND, arrival.at, arrival.blob)]
         seq = self.next_seq
         for observation in observations:
             lane = self.open.lane_for(device, observation, delta, now)
@@ -154,9 +187,29 @@ class VaultState:
             counts = DeviceDelta(device, arrival.at)
             delta.devices.append(counts)
         counts.last_seen = arrival.at
-        counts.readings += len(arrival.observations)
+        counts.readings += len(new)
         counts.quarantined += arrival.quarantine is not None
         counts.dropped += arrival.dropped
+        counts.duplicates += len(arrival.observations) - len(new)
+        counts.gaps += arrival.gaps
+        counts.foreign += arrival.foreign
+        counts.blobs += arrival.blob is not None
+
+    def _new(self, arrival: Arrival) -> list[Observation]:
+        """The readings of a message that were not stored before: their digests are remembered from now on."""
+        vault, device = self.open.vault, arrival.device
+        new: list[Observation] = []
+        for observation, digest in zip(arrival.observations, arrival.digests, strict=True):
+            number = day_of(observation)
+            added = self._resent.setdefault((device, number), [])
+            day = self._days.find(vault, device, number)
+            if day is None:
+                day = self._days.open(vault, device, number, added)
+            if digest not in day:
+                self._days.add(day, digest)
+                added.append(digest)
+                new.append(observation)
+        return new
 
     def _digests(self, device: bytes, client: bytes, delta: Delta) -> Digests:
         """What this client id had acknowledged, and what this commit holds; looked up once a commit."""
@@ -169,4 +222,4 @@ class VaultState:
         return known
 
 
-__all__ = ["Arrival", "Digests", "VaultState"]
+__all__ = ["Arrival", "Digests", "Learned", "VaultState"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from vault.errors import VaultError
-from vault.ids import Entropy, GrantId, VaultId
+from vault.ids import DeviceId, Entropy, GrantId, VaultId
 from vault.ledger import Entry
 from vault.store.errors import NotAVault, StoreError, Unavailable, unavailable
 from vault.store.files import Files, is_current
@@ -27,9 +27,10 @@ from vault.store.live import Live
 from vault.store.paths import DataDir
 from vault.store.person import PersonFile, apply, continues, read_recent
 from vault.store.registry import Registry
+from vault.store.resent import OpenDays, split
 from vault.store.restore import check_generation
 from vault.store.sealing import merge_segment
-from vault.store.state import Arrival, Digests, VaultState
+from vault.store.state import Arrival, Digests, Learned, VaultState
 
 MOVE_BYTES: Final = 4 << 20  # of pending deltas, at which they are moved
 OPEN_FILES: Final = 128  # persons' files kept open; a file in WAL mode costs three descriptors
@@ -59,6 +60,8 @@ class Writer:
         self._left: dict[VaultId, tuple[int, int, int]] = {}  # where files stood when they were closed
         self._pending: dict[VaultId, list[tuple[int, Delta]]] = {}  # in the journal, not in the files
         self._pending_bytes = 0
+        self._learned: dict[bytes, bytes] = {}  # of devices, what is pending of it
+        self.days = OpenDays(self._stored_digests)
         self._failed: set[VaultId] = set()  # not asked again before the next move
         self._drain = False  # the journal's log may hold boxes of a grant that has ended
         self._replay()
@@ -69,25 +72,29 @@ class Writer:
 
     # --- acknowledged means stored ---------------------------------------------------------------
 
-    def commit(self, arrivals: Sequence[Arrival], notes: Sequence[Note] = ()) -> set[VaultId]:
+    def commit(
+        self, arrivals: Sequence[Arrival], notes: Sequence[Note] = (), learned: Sequence[Learned] = ()
+    ) -> set[VaultId]:
         """Make all of it durable, but for the vaults that are returned: their files are damaged.
 
         Raises:
             Unavailable: the disk did not take it; nothing of it may be acknowledged.
         """
         now = self.clock()
-        work: dict[VaultId, tuple[list[Arrival], list[Entry]]] = {}
+        work: dict[VaultId, tuple[list[Arrival], list[Entry], list[Learned]]] = {}
         for arrival in arrivals:
-            work.setdefault(arrival.vault, ([], []))[0].append(arrival)
+            work.setdefault(arrival.vault, ([], [], []))[0].append(arrival)
         for note in notes:
-            work.setdefault(note.vault, ([], []))[1].append(note.entry)
+            work.setdefault(note.vault, ([], [], []))[1].append(note.entry)
+        for one in learned:
+            work.setdefault(one.vault, ([], [], []))[2].append(one)
         sealed: list[tuple[VaultId, VaultState, Delta]] = []
         refused: set[VaultId] = set()
         try:
-            for vault, (mine, entries) in work.items():
+            for vault, (mine, entries, lessons) in work.items():
                 try:
                     state = self.state(vault)
-                    sealed.append((vault, state, state.seal(mine, entries, now)))
+                    sealed.append((vault, state, state.seal(mine, entries, now, lessons)))
                 except VaultError:
                     refused.add(vault)
             if not sealed:
@@ -99,8 +106,9 @@ class Writer:
             raise
         for vault, state, delta in sealed:
             state.settle()
-            self._pending.setdefault(vault, []).append((row, delta))
+            self._wait(vault, row, delta)
             self._pending_bytes += 256 + sum(len(chunk.body) + 64 for chunk in delta.chunks)
+            self._pending_bytes += sum(len(lessons) for _, lessons in delta.learned)
         if self._pending_bytes >= MOVE_BYTES:
             with suppress(VaultError):  # what is in the journal is stored: moving it is tried again
                 self.move_all()
@@ -174,7 +182,7 @@ class Writer:
                 file = self._file(vault)
                 slots = self.live.grants(vault)
                 readers = [reader for reader in file.live_grants() if reader.grant in slots]
-                state = VaultState(file, readers, self.entropy, partial(self._digests, vault))
+                state = VaultState(file, readers, self.entropy, partial(self._digests, vault), self.days)
                 self._states[vault] = state
                 check_generation(self, vault)
             except NotAVault:
@@ -218,7 +226,16 @@ class Writer:
         except Unavailable:
             self._close_file(vault)
             raise
-        del self._pending[vault]
+        for _, delta in self._pending.pop(vault):
+            for device, _ in delta.learned:
+                self._learned.pop(device, None)
+
+    def learned(self, device: DeviceId) -> bytes | None:
+        """What a device declared, where the journal knows more than its file; any thread may ask.
+
+        Ask before the file is read: what is not here any more is there.
+        """
+        return self._learned.get(device)
 
     def move_all(self) -> None:
         """Move everything and empty the journal; raises Unavailable.
@@ -285,6 +302,19 @@ class Writer:
 
     # --- inside ------------------------------------------------------------------------------------
 
+    def _wait(self, vault: VaultId, row: int, delta: Delta) -> None:
+        """It is in the journal, and not yet in the vault's file."""
+        self._pending.setdefault(vault, []).append((row, delta))
+        self._learned.update(delta.learned)
+
+    def _stored_digests(self, vault: VaultId, device: bytes, day: int) -> Iterator[bytes]:
+        """Of a device's readings of a day, in the file and in what is not moved to it yet."""
+        yield from self._file(vault).resent(device, day)
+        for _, delta in self._pending.get(vault, ()):
+            for other, other_day, blob in delta.resent:
+                if (other, other_day) == (device, day):
+                    yield from split(blob)
+
     def _digests(self, vault: VaultId, device: bytes, client: bytes) -> Digests:
         """What a client id had acknowledged, in the file and in what is not moved to it yet."""
         known = self._file(vault).recent(device, client)
@@ -324,6 +354,7 @@ class Writer:
     def _forget(self, vault: VaultId) -> None:
         """Nothing that is known of a vault can be relied on: its file is asked again on next use."""
         self._states.pop(vault, None)
+        self.days.forget(vault)
         self._left.pop(vault, None)
         if file := self._files.pop(vault, None):
             with suppress(sqlite3.Error):
@@ -337,7 +368,7 @@ class Writer:
         self._migrate()
         for row, deltas in self.intake.pending():
             for delta in deltas:
-                self._pending.setdefault(VaultId(delta.vault), []).append((row, delta))
+                self._wait(VaultId(delta.vault), row, delta)
         with suppress(VaultError):  # a full disk: what is in the journal is safe there
             self.move_all()
         for vault in self.live.vaults() if self.live.existed else self.data.vault_ids():
@@ -356,4 +387,4 @@ class Writer:
                     PersonFile(self.files, path).close()
 
 
-__all__ = ["Arrival", "Note", "VaultState", "Writer"]
+__all__ = ["Arrival", "Learned", "Note", "VaultState", "Writer"]
