@@ -1,0 +1,195 @@
+"""A real bridge process between a Mosquitto and a node, with faults put in where a test asks for one.
+
+Run as a program it *is* the bridge, started with a fault: ``python -m tests.bridge_process FAULT N``.
+Faults:
+
+- ``after-recv``: the process kills itself when the Nth message has come from the broker;
+- ``after-commit``: when the node has answered that the Nth message is stored, before it is acknowledged;
+- ``after-ack``: when N messages were acknowledged;
+- ``early``: known bad, acknowledges when a message comes, and kills itself after N of them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+from paho.mqtt.client import Client, MQTTMessageInfo
+from paho.mqtt.enums import CallbackAPIVersion
+
+from gateway.bridge import config, run
+from gateway.bridge.config import BridgeConfig, BridgeTask, Broker, Credential
+from gateway.bridge.connection import Connection, Slot
+from gateway.bridge.filters import Mapping
+from gateway.bridge.lane import Held, Lane
+from gateway.rpcclient import NodeError, call_sync
+from gateway.wire import BridgeState, BridgeStates, GetBridges
+from tests.node_process import PASSWORD, Person
+from vault.store.paths import DataDir
+
+
+def bridge_config(person: Person, url: str, *filters: str, **more: Any) -> BridgeConfig:
+    """A configuration that maps filters to the person's one device."""
+    return BridgeConfig(
+        name="home",
+        broker=Broker.parse(url),
+        client_id="hypertouch-home",
+        mappings=[Mapping(one, "meter") for one in filters or ("#",)],
+        devices={"meter": Credential(person.device.text, PASSWORD.decode())},
+        **more,
+    )
+
+
+class BridgeProcess:
+    """A worker of a bridge; ``fault`` as above."""
+
+    def __init__(self, data: DataDir, wanted: BridgeConfig, *fault: str, worker: int = 0) -> None:
+        config.directory(data).mkdir(mode=0o700, exist_ok=True)
+        path = config.path_of(data, wanted.name)
+        path.touch(mode=0o600)
+        path.write_bytes(config.encode(wanted))
+        module = ["-m", "tests.bridge_process", *fault] if fault else ["-m", "gateway.bridge.run"]
+        self.process = subprocess.Popen(
+            [sys.executable, *module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        task = BridgeTask(str(path), str(data.socket), worker)
+        self.process.stdin.write(msgspec.json.encode(task) + b"\n")
+        self.process.stdin.flush()
+        self.said = self.process.stdout.readline()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end(signal.SIGKILL)
+
+    def end(self, sign: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+        """End it; its status and what it said on stderr."""
+        if self.process.poll() is None:
+            self.process.send_signal(sign)
+        _, said = self.process.communicate(timeout=30)
+        return self.process.returncode, said.decode()
+
+
+def states(data: DataDir) -> list[BridgeState]:
+    """How the bridges fare, as the node knows; none while it is away."""
+    try:
+        answer = call_sync(data.socket, GetBridges(), 10)
+    except NodeError:
+        return []
+    assert isinstance(answer, BridgeStates)
+    return answer.states
+
+
+def wait_for(data: DataDir, good: Callable[[list[BridgeState]], bool], patience_s: float = 60) -> None:
+    """Wait until the bridges fare so."""
+    wait_until(lambda: good(states(data)), patience_s, lambda: repr(states(data)))
+
+
+def connected(found: Sequence[BridgeState]) -> bool:
+    """All that there are, and there is one."""
+    return bool(found) and all(state.connected for state in found)
+
+
+def wait_until(
+    condition: Callable[[], bool], patience_s: float = 60, tell: Callable[[], str] = lambda: ""
+) -> None:
+    """Wait for what other processes bring about."""
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, tell()
+        time.sleep(0.02)
+
+
+class Source:
+    """Publishes numbered readings to a broker and remembers which the broker acknowledged."""
+
+    def __init__(self, topic: str = "home/meter") -> None:
+        self.topic = topic
+        self.sent = 0
+        self.acknowledged: set[int] = set()
+
+    def publish(self, port: int, count: int, qos: int = 1, **options: Any) -> None:
+        """Publish the next readings; returns when all were acknowledged, or the broker went away."""
+        for part in range(0, count, 20_000):  # paho queues so many packet ids as there are
+            self._publish(port, min(20_000, count - part), qos, options)
+
+    def _publish(self, port: int, count: int, qos: int, options: dict[str, Any]) -> None:
+        client = Client(CallbackAPIVersion.VERSION2, client_id="")
+        client.max_inflight_messages_set(1000)
+        client.connect("127.0.0.1", port)
+        client.loop_start()
+        waiting: list[tuple[int, MQTTMessageInfo]] = []
+        try:
+            for value in range(self.sent, self.sent + count):
+                payload = b'{"energy":%d}' % value
+                waiting.append((value, client.publish(self.topic, payload, qos=qos, **options)))
+            self.sent += count
+            deadline = time.monotonic() + 60
+            while not all(info.is_published() for _, info in waiting):
+                if not client.is_connected() and time.monotonic() > deadline - 59:
+                    break
+                assert time.monotonic() < deadline
+                time.sleep(0.005)
+        finally:
+            self.acknowledged |= {value for value, info in waiting if info.is_published()}
+            client.disconnect()
+            client.loop_stop()
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _put_in(fault: str, number: int) -> None:
+    """Replace one step of the bridge by one that fails."""
+    count = 0
+    take, stored, settle = Lane.take, Lane._stored, Connection.settle
+
+    def faulty_take(self: Lane, message: Any, place: Any) -> None:
+        nonlocal count
+        count += 1
+        if fault == "after-recv" and count >= number:
+            _die()
+        take(self, message, place)
+        if fault == "early":
+            place.settle()
+            if count >= number:
+                time.sleep(0.02)
+                _die()
+
+    def faulty_stored(self: Lane, batch: list[Held]) -> None:
+        nonlocal count
+        if fault == "after-commit":
+            count += len(batch)
+            if count >= number:
+                _die()
+        stored(self, batch)
+
+    def faulty_settle(self: Connection, slot: Slot) -> None:
+        nonlocal count
+        settle(self, slot)
+        if fault == "after-ack":
+            count += 1
+            if count >= number:
+                _die()
+
+    Lane.take = faulty_take  # type: ignore[method-assign]
+    Lane._stored = faulty_stored  # type: ignore[method-assign]
+    Connection.settle = faulty_settle  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    _put_in(sys.argv[1], int(sys.argv[2]))
+    sys.exit(run.main())
