@@ -1,4 +1,4 @@
-"""SenML in JSON: RFC 8428, with the secondary units of RFC 8798.
+"""SenML in JSON and in CBOR: RFC 8428, with the secondary units of RFC 8798.
 
 A pack is read whole or not at all: one record that breaks the standard puts all of it in quarantine.
 A record that is sound, and measures what we have no kind for, puts it there beside the other readings.
@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.dialects import clock
+from gateway.dialects import cbor, clock
 from gateway.dialects.decode import decode
 from gateway.dialects.draft import Draft
 from gateway.dialects.reading import DialectSettings, Reading
@@ -86,7 +86,7 @@ class Record(msgspec.Struct, frozen=True):
 def read(_topic: str, payload: bytes, arrival: int, _settings: DialectSettings) -> Reading:
     """Read a pack; the channel is a record's name without what was measured."""
     draft = Draft("senml", arrival)
-    pack = decode(payload)
+    pack = cbor.decode(payload) if cbor.is_pack(payload) else decode(payload)
     records = resolve(pack, arrival / 1000) if isinstance(pack, list) else None
     if not records:
         return draft.refuse()
