@@ -18,8 +18,9 @@ from cli.times import rfc3339
 from gateway.client import device as devices
 from gateway.client.approve import Series, series_of
 from gateway.client.device import Device
-from gateway.client.read import DAY_MS, Archive, Reading, is_reading
+from gateway.client.read import DAY_MS, Archive, Reading
 from gateway.client.session import Session
+from vault.segment import QUARANTINE
 
 LOOK_BACK_DAYS = 31  # how far channels and payloads are looked for
 SAMPLES = 5  # payloads that were not understood
@@ -140,7 +141,7 @@ def _quarantine(session: Session, one: Device) -> list[tuple[int, str, str]]:
     kept = Archive(session).readings(
         now - LOOK_BACK_DAYS * DAY_MS,
         now + DAY_MS,
-        lambda lane: lane.device == one.id and not is_reading(lane),
+        lambda lane: lane.device == one.id and lane.kind == QUARANTINE,
     )
     return [_sample(reading) for reading in list(kept)[-SAMPLES:]]
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from policies.grant import Terms
-from tests.world import DAY_MS, Asked, Device, Person, World, at
+from policies.grant import Active, Terms
+from policies.kinds import catalogue
+from tests.world import DAY_MS, Asked, Device, Person, RefusedError, World, at
 from vault.chunk import ChunkHeader, open_chunk
-from vault.segment import Lane, lane_key, resolution_key
+from vault.observation import Observation
+from vault.segment import BLOB_KIND, QUARANTINE, Lane, is_reserved, lane_key, resolution_key
+from vault.store.lanes import LiveGrant
 
 
 @pytest.fixture
@@ -203,3 +208,104 @@ def test_a_crash_opens_new_segments_and_loses_no_recipient(world: World) -> None
         world.crash()
     assert [one.observation.value for one in asked.read()] == [0.0, 1.0, 2.0, 3.0]
     assert len({segment for segment, _ in lanes(meter.person)}) == 4
+
+
+def hostile(asked: Asked, device: Device) -> Terms:
+    """Terms that name the vault's own kinds beside one that may be given."""
+    terms = asked.terms(device.selector())
+    own = tuple(device.selector(kind) for kind in (QUARANTINE, BLOB_KIND, "_anything"))
+    return msgspec.structs.replace(terms, selectors=(*terms.selectors, *own))
+
+
+def seal_some_of_each(device: Device) -> None:
+    """A reading, a payload that was not understood, one that is not to be read, and one of a kind to come."""
+    device.send(1)
+    device.publish(raw=b"kept whole")
+    device.publish(blob=b"an image")
+    device.publish(Observation("", "_anything", device.person.world.clock(), b"?"))
+
+
+def opened_by(asked: Asked) -> set[str]:
+    """The kinds of the lanes that a grant's boxes open."""
+    keys = asked.keys()
+    asked.person.world.flush(asked.person)
+    keys.refresh(asked.person.world.reader)
+    return {lane.kind for lane, _ in keys._keys.values()}
+
+
+def test_a_statement_that_gives_the_vaults_own_kinds_is_refused(world: World) -> None:
+    meter = world.person().device()
+    asked = Asked(meter.person, world.brand())
+    with pytest.raises(RefusedError):
+        prepare(asked, hostile(asked, meter))
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_no_lane_of_the_vaults_own_kinds_is_ever_sealed_to_a_grant(
+    world: World, guarded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although the owner signed it, and whoever runs the node put it in place of what was approved."""
+    if not guarded:  # the known-bad control: without the writer's own check it would be
+        monkeypatch.setattr("vault.store.lanes.is_reserved", lambda _: False)
+    meter = world.person().device()
+    asked = Asked(meter.person, world.brand())
+    meter.person.approve(asked, meter.selector())
+    seal_some_of_each(meter)
+    terms = hostile(asked, meter)
+    signed = msgspec.msgpack.encode(meter.person.statement(asked, terms))
+    state = msgspec.msgpack.encode(Active(terms, world.clock(), world.clock()))
+    world.close()
+    with closing(sqlite3.connect(world.data.vault_db(meter.person.vault))) as connection:
+        connection.execute("UPDATE grant_ SET statement = ?, state = ?", (signed, state))
+        connection.commit()
+    world.open()
+    seal_some_of_each(meter)
+    world.writer.state(meter.person.vault).open.admit(LiveGrant.of(asked.grant, asked.drawn.public, terms))
+    seal_some_of_each(meter)
+    assert (opened_by(asked) == {"temperature"}) == guarded
+    if guarded:
+        assert [one.observation.value for one in asked.read()] == [1.0] * 3
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_no_reading_of_the_vaults_own_kinds_leaves_although_a_box_opens_its_lane(
+    world: World, guarded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that was fooled sealed the history of every kind: the door lets none of it out."""
+    meter = world.person().device()
+    asked = Asked(meter.person, world.brand())
+    seal_some_of_each(meter)
+    with monkeypatch.context() as fooled:
+        fooled.setattr("tests.world.is_reserved", lambda _: False)
+        terms = hostile(asked, meter)
+        terms = msgspec.structs.replace(terms, data_from=0)
+        world.flush(meter.person)
+        rows = world.reader.segments(meter.person.vault, 0, 1 << 30)
+        meter.person.approve(asked, meter.selector(), history=True)
+        boxes = meter.person.boxes(asked, terms, rows)
+    state = msgspec.msgpack.encode(Active(terms, world.clock(), world.clock()))
+    world.close()
+    with closing(sqlite3.connect(world.data.vault_db(meter.person.vault))) as connection:
+        connection.execute("UPDATE grant_ SET state = ?", (state,))
+        sql = "INSERT INTO grant_box (grant_, segments, box) VALUES (?, ?, ?)"
+        connection.executemany(sql, [(asked.grant, segments, box) for segments, box in boxes])
+        connection.commit()
+    world.open()
+    assert opened_by(asked) == {"temperature", QUARANTINE, BLOB_KIND, "_anything"}
+    if not guarded:
+        monkeypatch.setattr("vault.store.release.is_reserved", lambda _: False)
+    assert ([one.observation.value for one in asked.read()] == [1.0]) == guarded
+
+
+def test_a_blob_is_sealed_whole_under_a_kind_of_its_own_and_counted(world: World) -> None:
+    meter = world.person().device()
+    meter.publish(blob=b"front/snapshot\0\xff\xd8image")
+    assert [(lane.kind, lane.channel, values) for (_, lane), values in lanes(meter.person).items()] == [
+        (BLOB_KIND, "", [b"front/snapshot\0\xff\xd8image"])
+    ]
+    (row,) = world.reader.devices(meter.person.vault)
+    assert (row.blobs, row.quarantined, row.readings) == (1, 0, 0)
+
+
+def test_no_kind_of_the_catalogue_is_the_vaults_own() -> None:
+    assert not [name for name in catalogue().names() if is_reserved(name)]
