@@ -24,9 +24,10 @@ _BEGINS = re.compile(
     rb"|%PDF-\d",
     re.DOTALL,
 )
+_FIRST = frozenset(bytes((byte,)) for byte in b"\xff\x89GRO\0\x1afIMB%")
 _SMALLEST = 20  # bytes; the smallest picture there is has more
 
 
 def is_blob(payload: bytes) -> bool:
     """Whether a payload is such a file."""
-    return len(payload) >= _SMALLEST and _BEGINS.match(payload) is not None
+    return payload[:1] in _FIRST and len(payload) >= _SMALLEST and _BEGINS.match(payload) is not None
