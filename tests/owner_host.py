@@ -179,6 +179,8 @@ class OwnerHost:
                 )
             case wire.GetDevices():
                 return wire.Devices(reader.devices(vault), "127.0.0.1", 1883, False, "")
+            case wire.GetLearned(device):
+                return wire.Learned(reader.learned(vault, device))
             case wire.GetGrants():
                 return wire.Grants(reader.grants(vault))
             case wire.GetTouchpoints():
@@ -199,10 +201,14 @@ class OwnerHost:
     def _write(self, vault: VaultId, call: wire.OwnerCall) -> wire.AnyReply:
         writer = self.writer
         match call:
-            case wire.AddDevice(device, name, verifier):
-                return _done(people.add_device(writer, vault, DeviceId(device), name, verifier))
-            case wire.RotateDevice(device, verifier):
-                return _done(people.rotate_device(writer, vault, DeviceId(device), verifier))
+            case wire.AddDevice(device, name, verifier, notes, settings):
+                return _done(
+                    people.add_device(writer, vault, DeviceId(device), name, verifier, notes, settings)
+                )
+            case wire.RotateDevice(device, verifier, notes):
+                return _done(people.rotate_device(writer, vault, DeviceId(device), verifier, notes))
+            case wire.SetDevice(device, settings):
+                return _done(people.set_device(writer, vault, DeviceId(device), settings))
             case wire.RemoveDevice(device):
                 return _done(people.remove_device(writer, vault, DeviceId(device)))
             case wire.NewTouchpoint(touchpoint, brand):

@@ -22,13 +22,12 @@ from vault.store.errors import NotAVault, Unavailable, unavailable
 from vault.store.files import migrate
 from vault.store.intake import Delta
 from vault.store.person import PersonFile, apply
-from vault.store.records import No
+from vault.store.records import SETTINGS_MAX, No
 from vault.store.state import VaultState
 from vault.store.writer import Writer
 from vault.suite import check_public
 
 TAKEN: Final = No("conflict", "this id is taken")
-SETTINGS_MAX: Final = 256 << 10  # bytes, sealed: all devices' settings travel in one answer
 _TOO_LONG: Final = No("invalid", "a device's settings are too long")
 _NEW_CLIENT: Final = "INSERT INTO client VALUES (?, ?, ?, ?, ?, NULL)"
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from policies.grant import GrantState
 from vault.statement import Signed
+
+SETTINGS_MAX: Final = 256 << 10  # bytes, sealed: all devices' settings travel in one answer
 
 
 class DeviceRow(msgspec.Struct, frozen=True):
