@@ -42,7 +42,8 @@ class Stage:
 
     def up(self) -> dict[str, Any]:
         """Start the server and return what it says; raises CliError."""
-        arguments = ("up", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--poll-interval", "1", "--json")
+        anywhere = ("--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--ws", "off")
+        arguments = ("up", *anywhere, "--poll-interval", "1", "--json")
         self._server = subprocess.Popen(
             _command(*arguments), stdout=subprocess.PIPE, text=True, env=self._environment
         )

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
-import socket
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
@@ -23,37 +21,15 @@ import rich_click as click
 from cli import __version__, options
 from cli.ask import say
 from cli.errors import CliError, ConflictError, UsageError
-from cli.render import next_steps
+from cli.places import EVERYWHERE, HTTP, MQTT, MQTTS, WS, WSS, Address, bound, own_names, place
+from cli.started import Started, announce, warn
 from cli.supervise import Kept, ready_line, spawn, stop
-from gateway.address import is_loopback
 from gateway.door.config import DoorConfig
+from gateway.errors import TlsError
 from gateway.node.config import Exit, NodeConfig, Ready
 from vault.store.paths import DataDir
 
-HTTP: Final = "127.0.0.1:8787"
-MQTT: Final = "127.0.0.1:1883"
-MQTTS_PORT: Final = 8883
-EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104  only with --lan, and with TLS
-
-
-class Address(msgspec.Struct, frozen=True):
-    """A host and a port; 0 lets the system choose."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str, option: str) -> Address:
-        """From ``HOST:PORT``, IPv6 in brackets; raises UsageError."""
-        host, _, port = text.rpartition(":")
-        if not host or not port.isdecimal() or int(port) > 65535:
-            raise UsageError(f"{option} takes HOST:PORT", f"for example {option} {HTTP}")
-        return cls(host.strip("[]"), int(port))
-
-    @property
-    def text(self) -> str:
-        """``HOST:PORT``."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -63,22 +39,19 @@ class Plan(msgspec.Struct, frozen=True):
     http: Address
     mqtt: Address
     mqtts: Address | None
+    ws: Address | None
+    wss: Address | None
     names: list[str]
+    certificate: Path | None  # the owner's own
+    key: Path | None
     cleartext: bool
+    mdns: bool
     poll_interval: int
 
-
-class Started(msgspec.Struct, frozen=True):
-    """What is running; the one line of ``--json``."""
-
-    ready: bool
-    http: str
-    mqtt: str
-    data: str
-    pid: int
-    mqtts: str = ""
-    ca_fingerprint: str = ""
-    ca: str = ""
+    def readable(self, mqtt_port: int, ws_port: int) -> list[Address]:
+        """Where passwords would cross a network readably, with these ports."""
+        listened = [(self.mqtt, mqtt_port), (self.ws, ws_port)]
+        return [Address(one.host, port) for one, port in listened if one is not None and not one.local]
 
 
 @click.command("up")
@@ -87,9 +60,23 @@ class Started(msgspec.Struct, frozen=True):
 )
 @click.option("--http", metavar="HOST:PORT", help=f"Where brands and people connect; {HTTP}.")
 @click.option("--mqtt", metavar="HOST:PORT", help=f"Where devices connect; {MQTT}.")
-@click.option("--mqtts", metavar="HOST:PORT", help="With --lan: where devices connect; 0.0.0.0:8883.")
-@click.option("--lan", is_flag=True, help="Serve this network too, with TLS.")
+@click.option("--mqtts", metavar="HOST:PORT", help=f"With --lan: where devices connect; {MQTTS}.")
+@click.option("--ws", metavar="HOST:PORT", help=f"Where apps and browsers connect; {WS}, or off.")
+@click.option(
+    "--wss", metavar="HOST:PORT", help=f"With --lan: where apps and browsers connect; {WSS}, or off."
+)
+@click.option("--lan", is_flag=True, help="Serve this network too, with TLS, and announce it there by mDNS.")
+@click.option("--no-mdns", is_flag=True, help="With --lan: do not announce it.")
 @click.option("--name", "names", multiple=True, help="A host name for the certificate; may be repeated.")
+@click.option(
+    "--tls-cert", type=FILE, metavar="FILE", help="With --lan: a certificate chain of your own, in PEM."
+)
+@click.option(
+    "--tls-key",
+    type=FILE,
+    metavar="FILE",
+    help="With --tls-cert: its key; both are read anew when they change.",
+)
 @click.option(
     "--cleartext-mqtt",
     is_flag=True,
@@ -102,8 +89,13 @@ def up(
     http: str | None,
     mqtt: str | None,
     mqtts: str | None,
+    ws: str | None,
+    wss: str | None,
     lan: bool,
+    no_mdns: bool,
     names: tuple[str, ...],
+    tls_cert: Path | None,
+    tls_key: Path | None,
     cleartext_mqtt: bool,
     poll_interval: int,
     as_json: bool,
@@ -116,13 +108,22 @@ def up(
         data=DataDir(data) if data else DataDir.default(),
         http=Address.parse(http or (HTTP if not lan else f"{EVERYWHERE[0]}:8787"), "--http"),
         mqtt=Address.parse(mqtt or MQTT, "--mqtt"),
-        mqtts=Address.parse(mqtts or f"{EVERYWHERE[0]}:{MQTTS_PORT}", "--mqtts") if lan else None,
-        names=[*names, *_own_names()] if lan else list(names),
+        mqtts=Address.parse(mqtts or MQTTS, "--mqtts") if lan else None,
+        ws=place(ws, WS, "--ws"),
+        wss=place(wss, WSS, "--wss") if lan else None,
+        names=_names(names, tls_cert, tls_key) if lan else list(names),
+        certificate=tls_cert,
+        key=tls_key,
         cleartext=cleartext_mqtt,
+        mdns=lan and not no_mdns,
         poll_interval=poll_interval,
     )
-    if not lan and not is_loopback(plan.http.host):
+    if not lan and not plan.http.local:
         raise UsageError("HTTP beyond this computer needs TLS", "add --lan")
+    if not lan and (mqtts or wss or tls_cert or tls_key):
+        raise UsageError("TLS is for the network", "add --lan")
+    if plan.readable(0, 0) and not plan.cleartext:
+        raise UsageError("MQTT beyond this computer needs TLS", "add --lan, or ask for --cleartext-mqtt")
     asyncio.run(_run(plan, as_json))
 
 
@@ -132,7 +133,7 @@ async def _run(plan: Plan, as_json: bool) -> None:
     for sign in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(sign, stopped.set)
     plan.data.create()
-    listener = _listen(plan.http)
+    listener = bound(plan.http)
     http = Address(plan.http.host, listener.getsockname()[1])
     url = f"https://{_reached(plan, http).text}" if plan.mqtts else f"http://{http.text}"
     try:
@@ -142,8 +143,11 @@ async def _run(plan: Plan, as_json: bool) -> None:
             door = Kept("gateway.door.run", inherited, listener.fileno())
             try:
                 await door.ready()
-                _announce(plan, url, ready, as_json)
-                await _first(stopped.wait(), node.wait(), door.failed())
+                for where in plan.readable(ready.mqtt_port, ready.ws_port):
+                    warn(where)
+                announce(_started(plan, url, ready), plan.http, as_json=as_json)
+                async with _mdns(plan, ready):
+                    await _first(stopped.wait(), node.wait(), door.failed())
                 if not stopped.is_set():
                     raise CliError(
                         "the node stopped by itself", "start it again; what was acknowledged is stored"
@@ -174,6 +178,12 @@ async def _node(plan: Plan, url: str) -> AsyncIterator[tuple[Process, Ready]]:
         mqtt_port=plan.mqtt.port,
         mqtts_host=plan.mqtts.host if plan.mqtts else "",
         mqtts_port=plan.mqtts.port if plan.mqtts else 0,
+        ws_host=plan.ws.host if plan.ws else "",
+        ws_port=plan.ws.port if plan.ws else 0,
+        wss_host=plan.wss.host if plan.wss else "",
+        wss_port=plan.wss.port if plan.wss else 0,
+        tls_cert=str(plan.certificate.absolute()) if plan.certificate else "",
+        tls_key=str(plan.key.absolute()) if plan.key else "",
         names=plan.names,
         cleartext=plan.cleartext,
         http=url,
@@ -191,6 +201,10 @@ async def _node(plan: Plan, url: str) -> AsyncIterator[tuple[Process, Ready]]:
 
 def _door_config(plan: Plan, http: Address, ready: Ready) -> DoorConfig:
     tls = plan.mqtts is not None
+    certificate, key = (
+        plan.certificate or plan.data.tls / "server.pem",
+        plan.key or plan.data.tls / "server.key",
+    )
     devices = _devices(plan, ready)
     return DoorConfig(
         data=str(plan.data.path.absolute()),
@@ -198,8 +212,8 @@ def _door_config(plan: Plan, http: Address, ready: Ready) -> DoorConfig:
         host=http.host,
         port=http.port,
         public_url=f"https://{_reached(plan, http).text}" if tls else "",
-        tls_cert=str(plan.data.tls / "server.pem") if tls else "",
-        tls_key=str(plan.data.tls / "server.key") if tls else "",
+        tls_cert=str(certificate.absolute()) if tls else "",
+        tls_key=str(key.absolute()) if tls else "",
         mqtt_host=devices.host,
         mqtt_port=devices.port,
         mqtt_tls=tls,
@@ -220,8 +234,40 @@ def _reached(plan: Plan, address: Address) -> Address:
     return Address(plan.names[0], address.port) if address.host in EVERYWHERE else address
 
 
-def _announce(plan: Plan, url: str, ready: Ready, as_json: bool) -> None:
-    started = Started(
+@contextlib.asynccontextmanager
+async def _mdns(plan: Plan, ready: Ready) -> AsyncIterator[None]:
+    """Have the network know, where there is one."""
+    if not plan.mdns or plan.mqtts is None:
+        yield
+        return
+    from cli.mdns import PLAIN, SECURE, Service, announced
+
+    services = [Service(SECURE, Address(plan.mqtts.host, ready.mqtts_port))]
+    if not plan.mqtt.local:
+        services.append(Service(PLAIN, Address(plan.mqtt.host, ready.mqtt_port)))
+    async with announced(services, ready.ca_fingerprint, plan.names[0]):
+        yield
+
+
+def _names(given: tuple[str, ...], certificate: Path | None, key: Path | None) -> list[str]:
+    """What the network calls us, the name to tell others first; a certificate of one's own has its names."""
+    if certificate is None and key is None:
+        return [*given, *own_names()]
+    if certificate is None or key is None:
+        raise UsageError("--tls-cert and --tls-key belong together")
+    from gateway.tlsfiles import names_of
+
+    try:
+        names = [*given, *names_of(certificate)]
+    except TlsError as error:
+        raise UsageError(str(error), "--tls-cert takes a certificate chain in PEM, for a server") from None
+    if not names:
+        raise UsageError("the certificate names no host", "say with --name how devices reach this computer")
+    return names
+
+
+def _started(plan: Plan, url: str, ready: Ready) -> Started:
+    return Started(
         ready=True,
         http=url,
         mqtt=Address(plan.mqtt.host, ready.mqtt_port).text,
@@ -229,34 +275,10 @@ def _announce(plan: Plan, url: str, ready: Ready, as_json: bool) -> None:
         pid=os.getpid(),
         mqtts=_devices(plan, ready).text if plan.mqtts else "",
         ca_fingerprint=ready.ca_fingerprint,
-        ca=str(plan.data.tls / "ca.pem") if plan.mqtts else "",
+        ca=str(plan.data.tls / "ca.pem") if ready.ca_fingerprint else "",
+        ws=f"ws://{Address(plan.ws.host, ready.ws_port).text}/mqtt" if plan.ws else "",
+        wss=f"wss://{_reached(plan, Address(plan.wss.host, ready.wss_port)).text}/mqtt" if plan.wss else "",
     )
-    if as_json:
-        print(json.dumps(msgspec.to_builtins(started)), flush=True)
-        return
-    say("Hypertouch is up")
-    say(f"  people and brands  {started.http}")
-    say(f"  devices            {started.mqtt}" + (f", with TLS {started.mqtts}" if started.mqtts else ""))
-    if started.ca:
-        say(f"  certificate        {started.ca}")
-        say(f"  its fingerprint    {started.ca_fingerprint}")
-    say(f"  data               {started.data}")
-    say("Ctrl-C stops it with nothing lost.")
-    say(next_steps(*_first_steps(plan, started)))
-
-
-def _first_steps(plan: Plan, started: Started) -> list[tuple[str, str]]:
-    """What to type in another terminal, with the addresses that it would not find by itself."""
-    init = (
-        "hypertouch init" if started.http == f"http://{HTTP}" else f"hypertouch init --server {started.http}"
-    )
-    steps = [("hypertouch device add NAME", "connect a device")]
-    if started.ca:
-        if plan.http.host == EVERYWHERE[0]:  # whoever comes from this computer needs no invitation
-            init = f"hypertouch init --server https://127.0.0.1:{started.http.rpartition(':')[2]}"
-        init += f" --ca {started.ca}"
-        steps.append(("hypertouch invite new", "let somebody else make a vault here"))
-    return [(init, "make your vault"), *steps]
 
 
 def _why(status: int, plan: Plan) -> CliError:
@@ -265,27 +287,10 @@ def _why(status: int, plan: Plan) -> CliError:
             "a node runs on this data directory already", "stop it, or choose another --data"
         )
     if status == Exit.CANNOT_LISTEN:
-        return CliError("a port is taken, or may not be listened on", "choose another with --mqtt HOST:PORT")
+        return CliError(
+            "a port is taken, or may not be listened on",
+            "choose another HOST:PORT with --mqtt or --ws, and with --lan with --mqtts or --wss",
+        )
+    if status == Exit.NO_CERTIFICATE:
+        return CliError("there is no certificate that can be used", "look at the node's message above")
     return CliError("the node does not start", f"look at its messages above, and at {plan.data.path}")
-
-
-def _listen(address: Address) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((address.host, address.port))
-    except (OSError, socket.gaierror):
-        listener.close()
-        raise CliError(f"cannot listen on {address.text}", "choose another with --http HOST:PORT") from None
-    listener.listen(512)
-    return listener
-
-
-def _own_names() -> list[str]:
-    """What others on this network call this computer: its address towards them, and its name."""
-    names = [socket.gethostname()]
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))  # TEST-NET-1: nothing is sent, a route is chosen
-        names.insert(0, probe.getsockname()[0])
-    return names

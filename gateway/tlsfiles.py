@@ -45,6 +45,21 @@ class TlsFiles:
         return True
 
 
+def names_of(certificate: Path) -> list[str]:
+    """The host names and addresses that a certificate is good for, without patterns; raises TlsError."""
+    from cryptography import x509
+
+    try:
+        found = x509.load_pem_x509_certificate(certificate.read_bytes())
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError) as error:
+        raise TlsError(f"{certificate.name} is no certificate") from error
+    except x509.ExtensionNotFound:
+        return []
+    hosts = [name for name in names.get_values_for_type(x509.DNSName) if "*" not in name]
+    return [*hosts, *map(str, names.get_values_for_type(x509.IPAddress))]
+
+
 def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     """A context for TLS 1.2 and later; raises TlsError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

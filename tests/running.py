@@ -21,7 +21,10 @@ PASSPHRASE = "seven drowsy otters juggle marmalade at dawn"
 
 
 class Running:
-    """``hypertouch up`` on loopback with directories of its own; stopped at the end of a ``with``."""
+    """``hypertouch up`` on loopback with directories of its own; stopped at the end of a ``with``.
+
+    ``options`` come last, so they may say otherwise than the defaults here.
+    """
 
     def __init__(self, directory: Path, *options: str) -> None:
         self.directory = directory
@@ -50,6 +53,8 @@ class Running:
                 http,
                 "--mqtt",
                 mqtt_at,
+                "--ws",
+                "127.0.0.1:0",
                 "--json",
                 *self._options,
             ],

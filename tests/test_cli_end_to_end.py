@@ -108,7 +108,7 @@ def test_what_was_acknowledged_survives_a_kill(server: Running) -> None:
 
 def test_a_second_node_on_one_directory_refuses_and_leaves_the_first_alone(server: Running) -> None:
     """Exit status 7, and the first goes on."""
-    second = server.run("up", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--json")
+    second = server.run("up", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--ws", "off", "--json")
     assert second.returncode == 7
     assert server.process.poll() is None
 

@@ -15,10 +15,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.running import Running
 
 
+LOOPBACK = ("--mqtts", "127.0.0.1:0", "--wss", "127.0.0.1:0")
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Running]:
     """A server as for the network, on loopback."""
-    with Running(tmp_path, "--lan", "--mqtts", "127.0.0.1:0") as running:
+    with Running(tmp_path, "--lan", *LOOPBACK, "--no-mdns") as running:
         yield running
 
 
