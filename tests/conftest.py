@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.mqtt_door import Opened
 
 settings.register_profile("dev", deadline=None, max_examples=50)
 settings.register_profile(
@@ -56,3 +61,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "home"
     monkeypatch.setenv("HYPERTOUCH_HOME", str(path))
     return path
+
+
+@pytest.fixture(params=["TCP", "WebSocket"])
+def opened(request: pytest.FixtureRequest) -> Opened:
+    """``mqtt_door.door`` for each kind of connection in turn: the same is promised of both."""
+    from tests.mqtt_door import door
+
+    return functools.partial(door, websocket=request.param == "WebSocket")

@@ -126,9 +126,17 @@ class RawClient:
     ) -> None:
         self.socket.close()
 
+    def packed(self, *data: bytes) -> bytes:
+        """Packets as they go over this connection."""
+        return b"".join(data)
+
+    def raw(self, *data: bytes) -> None:
+        """Write these bytes, whatever they are."""
+        self.socket.sendall(b"".join(data))
+
     def send(self, *data: bytes) -> None:
         """Write packets in one piece."""
-        self.socket.sendall(b"".join(data))
+        self.raw(self.packed(*data))
 
     def _exactly(self, size: int) -> bytes:
         data = b""

@@ -6,15 +6,18 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from gateway.node.endpoint import Endpoint
 from gateway.node.limits import Limits
 from gateway.node.ports import Delivery, DeviceLink, Done
+from tests.mqtt_client import RawClient
+from tests.websocket_client import WebSocketClient
 
 T = TypeVar("T")
+Opened = Callable[..., AbstractContextManager["Door"]]  # ``door`` for one kind of connection
 
 
 @dataclass(frozen=True)
@@ -86,12 +89,21 @@ class MemoryIngest:
 class Door:
     """A running endpoint; ``call`` runs a function on its event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, endpoint: Endpoint, ingest: MemoryIngest) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, endpoint: Endpoint, ingest: MemoryIngest, *, websocket: bool
+    ) -> None:
         self.loop, self.endpoint, self.ingest = loop, endpoint, ingest
+        self.websocket = websocket
 
     @property
     def port(self) -> int:
         return self.endpoint.port
+
+    def dial(self, tls: ssl.SSLContext | None = None, receive_buffer: int = 0) -> RawClient:
+        """A device's connection, of the kind that this door takes."""
+        if self.websocket:
+            return WebSocketClient(self.port, tls, receive_buffer)
+        return RawClient(self.port, tls, receive_buffer)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Wait for a coroutine on the door's loop."""
@@ -126,7 +138,7 @@ def door(
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     ingest = MemoryIngest()
-    running = Door(loop, Endpoint(ingest, limits), ingest)
+    running = Door(loop, Endpoint(ingest, limits), ingest, websocket=websocket)
     try:
         running.run(running.endpoint.start("127.0.0.1", 0, tls, websocket=websocket))
         yield running

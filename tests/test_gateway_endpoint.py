@@ -8,7 +8,7 @@ from gateway.errors import ListenError
 from gateway.node.limits import Limits
 from tests import mqtt_client as client
 from tests.mqtt_client import RawClient, ids
-from tests.mqtt_door import door
+from tests.mqtt_door import Opened, door
 
 PUBACK, PUBREC, PUBCOMP = 0x40, 0x50, 0x70
 
@@ -18,8 +18,10 @@ PUBACK, PUBREC, PUBCOMP = 0x40, 0x50, 0x70
 
 @pytest.mark.parametrize("version", [3, 4, 5])
 @pytest.mark.parametrize(("qos", "ack"), [(1, PUBACK), (2, PUBREC)])
-def test_nothing_is_acknowledged_before_it_is_stored(version: int, qos: int, ack: int) -> None:
-    with door() as running, RawClient(running.port) as device:
+def test_nothing_is_acknowledged_before_it_is_stored(
+    version: int, qos: int, ack: int, opened: Opened
+) -> None:
+    with opened() as running, running.dial() as device:
         device.connect(version=version)
         running.ingest.held = True
         device.send(*(client.publish("a", b"%d" % n, qos, n, version=version) for n in range(1, 51)))
@@ -31,17 +33,17 @@ def test_nothing_is_acknowledged_before_it_is_stored(version: int, qos: int, ack
         assert len(running.ingest.stored) == 50
 
 
-def test_an_ingest_that_answers_early_would_be_seen() -> None:
+def test_an_ingest_that_answers_early_would_be_seen(opened: Opened) -> None:
     """The control for the test above: without the hold, the same barrier does find the acknowledgement."""
-    with door() as running, RawClient(running.port) as device:
+    with opened() as running, running.dial() as device:
         device.connect()
         device.send(client.publish("a", b"1"))
         running.ingest.wait(lambda: len(running.ingest.stored) == 1)
         assert ids([device.receive()], PUBACK) == [1]
 
 
-def test_acknowledgements_keep_the_order_of_receipt_when_commits_do_not() -> None:
-    with door() as running, RawClient(running.port) as device:
+def test_acknowledgements_keep_the_order_of_receipt_when_commits_do_not(opened: Opened) -> None:
+    with opened() as running, running.dial() as device:
         device.connect()
         running.ingest.held = True
         for n in range(1, 6):
@@ -54,17 +56,17 @@ def test_acknowledgements_keep_the_order_of_receipt_when_commits_do_not() -> Non
 
 @pytest.mark.parametrize(("version", "farewell"), [(4, []), (5, [(0xE0, b"\x83\0")])])
 def test_what_cannot_be_stored_is_not_acknowledged_and_ends_the_connection(
-    version: int, farewell: list[tuple[int, bytes]]
+    version: int, farewell: list[tuple[int, bytes]], opened: Opened
 ) -> None:
-    with door() as running, RawClient(running.port) as device:
+    with opened() as running, running.dial() as device:
         device.connect(version=version)
         running.ingest.failing = True
         device.send(client.publish("a", b"x", version=version))
         assert device.rest() == farewell
 
 
-def test_messages_come_with_all_that_the_ingest_needs() -> None:
-    with door() as running, RawClient(running.port) as device:
+def test_messages_come_with_all_that_the_ingest_needs(opened: Opened) -> None:
+    with opened() as running, running.dial() as device:
         device.connect(client_id="kitchen")
         device.send(client.publish("a/b", b"\0\xff", 1, 7, dup=True, retain=True))
         device.barrier()
@@ -76,8 +78,8 @@ def test_messages_come_with_all_that_the_ingest_needs() -> None:
         assert (delivery.client_id, delivery.fresh) == ("kitchen", True)
 
 
-def test_a_retry_on_the_same_connection_is_acknowledged_again_and_stored_once() -> None:
-    with door() as running, RawClient(running.port) as device:
+def test_a_retry_on_the_same_connection_is_acknowledged_again_and_stored_once(opened: Opened) -> None:
+    with opened() as running, running.dial() as device:
         device.connect()
         device.send(client.publish("a", b"1", 1, 7), client.publish("a", b"1", 1, 7, dup=True))
         assert ids([device.receive(), device.receive()], PUBACK) == [7, 7]
@@ -86,8 +88,8 @@ def test_a_retry_on_the_same_connection_is_acknowledged_again_and_stored_once() 
         assert running.ingest.payloads() == [b"1"]
 
 
-def test_qos_2_is_stored_once_until_its_id_is_released() -> None:
-    with door() as running, RawClient(running.port) as device:
+def test_qos_2_is_stored_once_until_its_id_is_released(opened: Opened) -> None:
+    with opened() as running, running.dial() as device:
         device.connect()
         device.send(client.publish("a", b"1", 2, 7))
         assert device.receive() == (PUBREC, b"\0\7")
@@ -101,18 +103,20 @@ def test_qos_2_is_stored_once_until_its_id_is_released() -> None:
 
 
 @pytest.mark.parametrize(("version", "answer"), [(4, b"\0\7"), (5, b"\0\7\x92")])
-def test_a_release_of_an_unknown_id_is_answered(version: int, answer: bytes) -> None:
+def test_a_release_of_an_unknown_id_is_answered(version: int, answer: bytes, opened: Opened) -> None:
     """After a reconnect the client may only have PUBREL left to send."""
-    with door() as running, RawClient(running.port) as device:
+    with opened() as running, running.dial() as device:
         device.connect(version=version)
         device.send(client.pubrel(7))
         assert device.receive() == (PUBCOMP, answer)
 
 
-def test_messages_without_acknowledgement_are_stored_although_the_device_hung_up_at_once() -> None:
+def test_messages_without_acknowledgement_are_stored_although_the_device_hung_up_at_once(
+    opened: Opened,
+) -> None:
     count = 3000
-    with door() as running:
-        with RawClient(running.port) as device:
+    with opened() as running:
+        with running.dial() as device:
             device.connect()
             burst = b"".join(client.publish("a", b"%d" % n, 0) for n in range(count))
             device.send(burst, client.DISCONNECT)
@@ -150,9 +154,9 @@ CONNACKS: dict[str, tuple[bytes, bytes]] = {
 
 
 @pytest.mark.parametrize("name", CONNACKS)
-def test_connect_is_answered(name: str) -> None:
+def test_connect_is_answered(name: str, opened: Opened) -> None:
     data, answer = CONNACKS[name]
-    with door() as running, RawClient(running.port) as device:
+    with opened() as running, running.dial() as device:
         running.ingest.links["meter"].known.add("known")
         device.send(data)
         assert device.receive() == (0x20, answer)
@@ -162,8 +166,8 @@ def test_connect_is_answered(name: str) -> None:
         assert (counters.accepted, counters.refused) in ((1, 0), (0, 1), (0, 0))
 
 
-def test_a_client_of_mqtt_5_without_a_name_is_given_one() -> None:
-    with door() as running, RawClient(running.port) as device:
+def test_a_client_of_mqtt_5_without_a_name_is_given_one(opened: Opened) -> None:
+    with opened() as running, running.dial() as device:
         answer = device.connect(version=5, client_id="", properties=b"\x11\0\0\0\x3c")
         name = answer[answer.index(b"auto-") :][:37].decode()
         device.send(client.publish("a", b"1", version=5))
@@ -172,8 +176,8 @@ def test_a_client_of_mqtt_5_without_a_name_is_given_one() -> None:
         assert delivery.client_id == name
 
 
-def test_subscriptions_are_granted_and_deliver_nothing() -> None:
-    with door() as running, RawClient(running.port) as device, RawClient(running.port) as other:
+def test_subscriptions_are_granted_and_deliver_nothing(opened: Opened) -> None:
+    with opened() as running, running.dial() as device, running.dial() as other:
         device.connect()
         other.connect(client_id="other")
         device.send(client.subscribe(3, [("#", 0), ("$SYS/#", 1), ("cmnd/meter", 2)]))
@@ -186,15 +190,15 @@ def test_subscriptions_are_granted_and_deliver_nothing() -> None:
         assert device.barrier() == [(0xB0, b"\0\4")]
 
 
-def test_subscriptions_of_mqtt_5_are_answered_with_reasons() -> None:
-    with door() as running, RawClient(running.port) as device:
+def test_subscriptions_of_mqtt_5_are_answered_with_reasons(opened: Opened) -> None:
+    with opened() as running, running.dial() as device:
         device.connect(version=5)
         device.send(client.subscribe(3, [("#", 1)], 5), client.unsubscribe(4, ["a", "b"], 5))
         assert device.barrier() == [(0x90, b"\0\3\0\1"), (0xB0, b"\0\4\0\0\0")]
 
 
-def test_packets_sent_together_with_connect_are_all_taken() -> None:
-    with door() as running, RawClient(running.port) as device:
+def test_packets_sent_together_with_connect_are_all_taken(opened: Opened) -> None:
+    with opened() as running, running.dial() as device:
         device.send(client.connect(), client.publish("a", b"1"), client.PINGREQ, client.DISCONNECT)
         assert device.receive() == (0x20, b"\0\0")
         assert device.closed()
@@ -205,8 +209,10 @@ def test_packets_sent_together_with_connect_are_all_taken() -> None:
 
 
 @pytest.mark.parametrize(("version", "farewell"), [(4, []), (5, [(0xE0, b"\x8e\0")])])
-def test_a_second_connection_takes_over_the_first(version: int, farewell: list[tuple[int, bytes]]) -> None:
-    with door() as running, RawClient(running.port) as first, RawClient(running.port) as second:
+def test_a_second_connection_takes_over_the_first(
+    version: int, farewell: list[tuple[int, bytes]], opened: Opened
+) -> None:
+    with opened() as running, running.dial() as first, running.dial() as second:
         first.connect(version=version)
         second.connect(version=version)
         assert first.rest() == farewell
@@ -214,26 +220,28 @@ def test_a_second_connection_takes_over_the_first(version: int, farewell: list[t
 
 
 @pytest.mark.parametrize("clean", [True, False])
-def test_wrong_passwords_with_a_victims_client_id_change_nothing_for_the_victim(clean: bool) -> None:
+def test_wrong_passwords_with_a_victims_client_id_change_nothing_for_the_victim(
+    clean: bool, opened: Opened
+) -> None:
     """Nor does another device that chooses the same client id."""
-    with door() as running, RawClient(running.port) as victim:
+    with opened() as running, running.dial() as victim:
         victim.connect()
         for n in range(1, 101):
-            with RawClient(running.port) as thief:
+            with running.dial() as thief:
                 thief.send(client.connect(4, "me", "meter", b"guess %d" % n, clean=clean))
                 assert thief.receive() == (0x20, b"\0\4")
                 assert thief.closed()
             victim.send(client.publish("a", b"%d" % n, 1, n))
             assert victim.receive() == (PUBACK, n.to_bytes(2, "big"))
-        with RawClient(running.port) as other:
+        with running.dial() as other:
             other.connect(client_id="me", username="hub", password=b"other")
             assert victim.barrier() == []
         assert running.ingest.payloads() == [b"%d" % n for n in range(1, 101)]
         assert running.ingest.payloads("hub") == []
 
 
-def test_a_device_that_publishes_anothers_topic_writes_only_its_own() -> None:
-    with door() as running, RawClient(running.port) as device:
+def test_a_device_that_publishes_anothers_topic_writes_only_its_own(opened: Opened) -> None:
+    with opened() as running, running.dial() as device:
         device.connect(client_id="hub", username="hub", password=b"other")
         device.send(client.publish("meter/power", b"1"))
         device.receive()
@@ -243,13 +251,13 @@ def test_a_device_that_publishes_anothers_topic_writes_only_its_own() -> None:
 
 @pytest.mark.parametrize(("version", "farewell"), [(4, []), (5, [(0xE0, b"\x98\0")])])
 def test_a_credential_that_ends_cuts_its_connections_and_no_others(
-    version: int, farewell: list[tuple[int, bytes]]
+    version: int, farewell: list[tuple[int, bytes]], opened: Opened
 ) -> None:
-    with door() as running:
+    with opened() as running:
         with (
-            RawClient(running.port) as device,
-            RawClient(running.port) as twin,
-            RawClient(running.port) as hub,
+            running.dial() as device,
+            running.dial() as twin,
+            running.dial() as hub,
         ):
             device.connect(version=version)
             twin.connect(client_id="twin")
@@ -261,8 +269,8 @@ def test_a_credential_that_ends_cuts_its_connections_and_no_others(
         assert running.call(lambda: running.endpoint.disconnect("meter")) == 0
 
 
-def test_nothing_is_accepted_after_the_credential_ended() -> None:
-    with door() as running, RawClient(running.port) as device:
+def test_nothing_is_accepted_after_the_credential_ended(opened: Opened) -> None:
+    with opened() as running, running.dial() as device:
         device.connect()
 
         def burst_and_end() -> None:
@@ -277,8 +285,8 @@ def test_nothing_is_accepted_after_the_credential_ended() -> None:
 # --- the end ----------------------------------------------------------------------------------
 
 
-def test_draining_acknowledges_what_is_in_flight_and_takes_no_more() -> None:
-    with door() as running, RawClient(running.port) as device, RawClient(running.port) as idle:
+def test_draining_acknowledges_what_is_in_flight_and_takes_no_more(opened: Opened) -> None:
+    with opened() as running, running.dial() as device, running.dial() as idle:
         device.connect()
         idle.connect(version=5, client_id="idle")
         running.ingest.held = True
@@ -303,8 +311,8 @@ def test_draining_acknowledges_what_is_in_flight_and_takes_no_more() -> None:
         assert b"late" not in running.ingest.payloads()
 
 
-def test_draining_does_not_wait_for_ever() -> None:
-    with door() as running, RawClient(running.port) as device:
+def test_draining_does_not_wait_for_ever(opened: Opened) -> None:
+    with opened() as running, running.dial() as device:
         device.connect()
         running.ingest.held = True
         device.send(client.publish("a", b"x"))
@@ -343,8 +351,8 @@ def test_an_address_in_use_is_said_to_be_so() -> None:
         running.run(running.endpoint.start("127.0.0.1", running.port))
 
 
-def test_counters_count() -> None:
-    with door() as running, RawClient(running.port) as device, RawClient(running.port) as stranger:
+def test_counters_count(opened: Opened) -> None:
+    with opened() as running, running.dial() as device, running.dial() as stranger:
         device.connect()
         stranger.send(client.connect(4, "me", "meter", b"wrong"))
         assert stranger.rest() == [(0x20, b"\0\4")]

@@ -18,16 +18,16 @@ from gateway.mqtt import PACKET_LIMIT
 from gateway.node.limits import Limits
 from tests import mqtt_client as client
 from tests.mqtt_client import RawClient, ids
-from tests.mqtt_door import Door, door
+from tests.mqtt_door import Door, Opened, door
 
 PUBACK = 0x40
 QUICK = Limits(connect_seconds=0.2, sweep_seconds=0.05)
 
 
-def test_sockets_that_never_say_connect_are_closed_and_others_do_not_notice() -> None:
-    with door(QUICK) as running, ExitStack() as stack, RawClient(running.port) as device:
+def test_sockets_that_never_say_connect_are_closed_and_others_do_not_notice(opened: Opened) -> None:
+    with opened(QUICK) as running, ExitStack() as stack, running.dial() as device:
         device.connect()
-        silent = [stack.enter_context(RawClient(running.port)) for _ in range(200)]
+        silent = [stack.enter_context(running.dial()) for _ in range(200)]
         for n in range(1, 51):
             device.send(client.publish("a", b"x", 1, n))
             assert ids([device.receive()], PUBACK) == [n]
@@ -35,9 +35,9 @@ def test_sockets_that_never_say_connect_are_closed_and_others_do_not_notice() ->
         assert device.barrier() == []
 
 
-def test_a_connect_that_drips_is_closed_however_steadily_it_drips() -> None:
+def test_a_connect_that_drips_is_closed_however_steadily_it_drips(opened: Opened) -> None:
     data = client.connect(4, "me", "meter", b"x" * 30_000)
-    with door(QUICK) as running, RawClient(running.port) as slow:
+    with opened(QUICK) as running, running.dial() as slow:
         stop = threading.Event()
 
         def drip() -> None:
@@ -59,11 +59,11 @@ def test_a_connect_that_drips_is_closed_however_steadily_it_drips() -> None:
         assert running.ingest.attempts == 0
 
 
-def test_more_strangers_than_there_is_room_for_push_out_their_oldest() -> None:
-    with door(Limits(strangers=5)) as running, ExitStack() as stack:
-        strangers = [stack.enter_context(RawClient(running.port)) for _ in range(8)]
+def test_more_strangers_than_there_is_room_for_push_out_their_oldest(opened: Opened) -> None:
+    with opened(Limits(strangers=5)) as running, ExitStack() as stack:
+        strangers = [stack.enter_context(running.dial()) for _ in range(8)]
         assert all(one.closed() for one in strangers[:3])
-        with RawClient(running.port) as device:
+        with running.dial() as device:
             assert device.connect() == b"\0\0"
 
 
@@ -71,23 +71,23 @@ FULL = {"3.1.1": (4, b"\0\3"), "5": (5, b"\0\x89\0")}
 
 
 @pytest.mark.parametrize("name", FULL)
-def test_a_full_door_says_so(name: str) -> None:
+def test_a_full_door_says_so(name: str, opened: Opened) -> None:
     version, answer = FULL[name]
-    with door(Limits(connections=2)) as running, ExitStack() as stack:
+    with opened(Limits(connections=2)) as running, ExitStack() as stack:
         for label in ("a", "b"):
-            stack.enter_context(RawClient(running.port)).connect(client_id=label)
-        with RawClient(running.port) as late:
+            stack.enter_context(running.dial()).connect(client_id=label)
+        with running.dial() as late:
             assert late.connect(version=version, client_id="c") == answer
             assert late.closed()
 
 
-def test_one_device_cannot_take_every_place() -> None:
-    with door(Limits(device_connections=1)) as running, RawClient(running.port) as first:
+def test_one_device_cannot_take_every_place(opened: Opened) -> None:
+    with opened(Limits(device_connections=1)) as running, running.dial() as first:
         first.connect(client_id="a")
-        with RawClient(running.port) as second:
+        with running.dial() as second:
             assert second.connect(client_id="b", version=5) == b"\0\x97\0"
             assert second.closed()
-        with RawClient(running.port) as hub:
+        with running.dial() as hub:
             assert hub.connect(client_id="b", username="hub", password=b"other") == b"\0\0"
 
 
@@ -101,10 +101,10 @@ OVERSIZE: dict[str, tuple[bytes, bytes, list[tuple[int, bytes]]]] = {
 
 
 @pytest.mark.parametrize("name", OVERSIZE)
-def test_a_packet_too_long_ends_the_connection_without_being_kept(name: str) -> None:
+def test_a_packet_too_long_ends_the_connection_without_being_kept(name: str, opened: Opened) -> None:
     first, header, farewell = OVERSIZE[name]
-    body = bytes(1 << 20)
-    with door() as running, RawClient(running.port) as device:
+    with opened() as running, running.dial() as device:
+        body = device.packed(bytes(1 << 20))
         if first:
             device.send(first)
             device.receive()
@@ -113,7 +113,7 @@ def test_a_packet_too_long_ends_the_connection_without_being_kept(name: str) -> 
             device.send(header)
             try:
                 for _ in range(20):
-                    device.send(body)
+                    device.raw(body)
             except OSError:
                 pass  # closed while we were still sending, which is the point
             peak = tracemalloc.get_traced_memory()[1]
@@ -126,9 +126,9 @@ def test_a_packet_too_long_ends_the_connection_without_being_kept(name: str) -> 
 
 
 @pytest.mark.parametrize("name", OVERSIZE)
-def test_a_client_that_listens_learns_why_its_packet_was_refused(name: str) -> None:
+def test_a_client_that_listens_learns_why_its_packet_was_refused(name: str, opened: Opened) -> None:
     first, header, farewell = OVERSIZE[name]
-    with door() as running, RawClient(running.port) as device:
+    with opened() as running, running.dial() as device:
         if first:
             device.send(first)
             device.receive()
@@ -136,8 +136,8 @@ def test_a_client_that_listens_learns_why_its_packet_was_refused(name: str) -> N
         assert device.rest() == farewell
 
 
-def test_the_largest_packet_is_stored() -> None:
-    with door() as running, RawClient(running.port) as device:
+def test_the_largest_packet_is_stored(opened: Opened) -> None:
+    with opened() as running, running.dial() as device:
         device.connect()
         payload = os.urandom(PACKET_LIMIT - 5)
         device.send(client.publish("a", payload))
@@ -145,18 +145,18 @@ def test_the_largest_packet_is_stored() -> None:
         assert running.ingest.payloads() == [payload]
 
 
-def test_a_device_that_is_silent_beyond_its_keep_alive_is_cut() -> None:
-    with door(QUICK) as running, RawClient(running.port) as device, RawClient(running.port) as patient:
+def test_a_device_that_is_silent_beyond_its_keep_alive_is_cut(opened: Opened) -> None:
+    with opened(QUICK) as running, running.dial() as device, running.dial() as patient:
         patient.connect(client_id="patient")
         device.connect(version=5, keep_alive=1)
         assert device.rest() == [(0xE0, b"\x8d\0")]
         assert patient.barrier() == []
 
 
-def test_a_slow_commit_is_not_held_against_the_device() -> None:
+def test_a_slow_commit_is_not_held_against_the_device(opened: Opened) -> None:
     """While its window is full the door does not read, so it cannot know whether the device is silent."""
     limits = Limits(window_messages=1, sweep_seconds=0.05)
-    with door(limits) as running, RawClient(running.port) as device, RawClient(running.port) as other:
+    with opened(limits) as running, running.dial() as device, running.dial() as other:
         device.connect(keep_alive=1)
         other.connect(client_id="other", version=5, keep_alive=1)
         running.ingest.held = True
@@ -168,26 +168,26 @@ def test_a_slow_commit_is_not_held_against_the_device() -> None:
         assert device.barrier() == []
 
 
-def test_a_packet_that_never_ends_is_given_up() -> None:
-    with door(Limits(stall_seconds=0.2, sweep_seconds=0.05)) as running, RawClient(running.port) as device:
+def test_a_packet_that_never_ends_is_given_up(opened: Opened) -> None:
+    with opened(Limits(stall_seconds=0.2, sweep_seconds=0.05)) as running, running.dial() as device:
         device.connect(version=5)
         device.send(client.publish("a", b"x" * 100, version=5)[:-1])
         assert device.rest() == [(0xE0, b"\x8d\0")]
 
 
-def test_a_device_that_does_not_read_its_answers_is_not_read_and_then_given_up() -> None:
+def test_a_device_that_does_not_read_its_answers_is_not_read_and_then_given_up(opened: Opened) -> None:
     requests = client.unsubscribe(1, ["a"] * 1000, 5) * 10_000  # 10 MB of answers fit into no buffer
     limits = Limits(stall_seconds=0.5, sweep_seconds=0.05)
-    with door(limits) as running, RawClient(running.port, receive_buffer=4096) as device:
+    with opened(limits) as running, running.dial(receive_buffer=4096) as device:
         device.connect(version=5)
         with pytest.raises(OSError, match=r"reset|pipe"):
             device.send(requests)
 
 
-def test_no_more_is_taken_than_the_window_until_it_is_stored() -> None:
+def test_no_more_is_taken_than_the_window_until_it_is_stored(opened: Opened) -> None:
     limits = Limits(window_messages=10, turn_packets=4)
     count = 20_000
-    with door(limits) as running, RawClient(running.port) as device:
+    with opened(limits) as running, running.dial() as device:
         device.connect()
         running.ingest.held = True
         burst = b"".join(client.publish("a", bytes(500), 1, n) for n in range(1, count + 1))
@@ -203,9 +203,9 @@ def test_no_more_is_taken_than_the_window_until_it_is_stored() -> None:
         sender.join()
 
 
-def test_bytes_in_flight_are_bounded_too() -> None:
+def test_bytes_in_flight_are_bounded_too(opened: Opened) -> None:
     limits = Limits(window_bytes=200_000, turn_packets=1)
-    with door(limits) as running, RawClient(running.port) as device:
+    with opened(limits) as running, running.dial() as device:
         device.connect()
         running.ingest.held = True
         device.send(*(client.publish("a", bytes(100_000), 1, n) for n in range(1, 6)))
@@ -217,9 +217,9 @@ def test_bytes_in_flight_are_bounded_too() -> None:
         assert ids([device.receive() for _ in range(5)], PUBACK) == [1, 2, 3, 4, 5]
 
 
-def test_all_connections_together_are_bounded_and_go_on_when_there_is_room() -> None:
+def test_all_connections_together_are_bounded_and_go_on_when_there_is_room(opened: Opened) -> None:
     limits = Limits(total_bytes=100_000, turn_packets=1)
-    with door(limits) as running, RawClient(running.port) as first, RawClient(running.port) as second:
+    with opened(limits) as running, running.dial() as first, running.dial() as second:
         first.connect(client_id="a")
         second.connect(client_id="b")
         running.ingest.held = True
@@ -234,11 +234,11 @@ def test_all_connections_together_are_bounded_and_go_on_when_there_is_room() -> 
         assert ids([second.receive(), second.receive()], PUBACK) == [1, 2]
 
 
-def test_memory_in_flight_is_given_back_when_its_device_has_gone() -> None:
+def test_memory_in_flight_is_given_back_when_its_device_has_gone(opened: Opened) -> None:
     limits = Limits(total_bytes=100_000)
-    with door(limits) as running, RawClient(running.port) as other:
+    with opened(limits) as running, running.dial() as other:
         other.connect(client_id="b")
-        with RawClient(running.port) as device:
+        with running.dial() as device:
             device.connect(client_id="a")
             running.ingest.held = True
             device.send(client.publish("a", bytes(100_000)))
@@ -248,10 +248,10 @@ def test_memory_in_flight_is_given_back_when_its_device_has_gone() -> None:
         assert ids([other.receive()], PUBACK) == [1]
 
 
-def test_what_had_been_read_is_stored_although_the_connection_broke() -> None:
+def test_what_had_been_read_is_stored_although_the_connection_broke(opened: Opened) -> None:
     """The break is noticed at the first acknowledgement, with most of the messages still to be parsed."""
     limits = Limits(turn_seconds=0.0, turn_packets=1)
-    with door(limits) as running, RawClient(running.port) as device:
+    with opened(limits) as running, running.dial() as device:
         device.connect()
         reset = struct.pack("ii", 1, 0)
         device.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
@@ -263,9 +263,9 @@ def test_what_had_been_read_is_stored_although_the_connection_broke() -> None:
         assert running.call(lambda: running.endpoint.disconnect("meter")) == 0, "its session has ended"
 
 
-def test_a_flood_waits_for_the_turns_of_others() -> None:
+def test_a_flood_waits_for_the_turns_of_others(opened: Opened) -> None:
     limits = Limits(turn_seconds=0.0, turn_packets=16)
-    with door(limits) as running, RawClient(running.port) as flood, RawClient(running.port) as device:
+    with opened(limits) as running, running.dial() as flood, running.dial() as device:
         flood.connect(client_id="flood")
         device.connect(client_id="device")
         burst = b"".join(client.publish("flood", b"x", 0) for _ in range(5000))
@@ -308,14 +308,14 @@ def _shared_door() -> Iterator[None]:
         SHARED.clear()
 
 
-def test_a_login_is_not_delayed_by_wrong_ones_from_the_same_address() -> None:
+def test_a_login_is_not_delayed_by_wrong_ones_from_the_same_address(opened: Opened) -> None:
     """A neighbour's guesses slow down the neighbour."""
-    with door() as running, ExitStack() as stack:
+    with opened() as running, ExitStack() as stack:
         wrong = client.connect(4, "me", "meter", b"wrong")
-        guesses = [stack.enter_context(RawClient(running.port)) for _ in range(150)]
+        guesses = [stack.enter_context(running.dial()) for _ in range(150)]
         for guess in guesses:
             guess.send(wrong)
-        with RawClient(running.port) as device:
+        with running.dial() as device:
             assert device.connect() == b"\0\0"
         answers = [guess.rest() for guess in guesses]
         assert [(0x20, b"\0\4")] in answers

@@ -13,6 +13,7 @@ import ssl
 from tests.mqtt_client import RawClient
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+_FRAME = 60_000
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 
 
@@ -53,7 +54,7 @@ def request(path: str = "/mqtt", without: str = "", **headers: str) -> bytes:
 
 
 class WebSocketClient(RawClient):
-    """As ``RawClient``, with every ``send`` as one frame; ``closing`` is the code of the door's Close."""
+    """As ``RawClient``, with every ``send`` in frames; ``closing`` is the code of the door's Close."""
 
     def __init__(
         self,
@@ -85,13 +86,10 @@ class WebSocketClient(RawClient):
         named = (line.partition(":") for line in lines)
         return int(first.split()[1]), {name.lower(): value.strip() for name, _, value in named}
 
-    def send(self, *data: bytes) -> None:
-        """Write packets as one frame."""
-        self.socket.sendall(frame(b"".join(data)))
-
-    def raw(self, *data: bytes) -> None:
-        """Write frames, or what looks like them."""
-        self.socket.sendall(b"".join(data))
+    def packed(self, *data: bytes) -> bytes:
+        """Packets in frames that the door takes from anybody."""
+        joined = b"".join(data)
+        return b"".join(frame(joined[at : at + _FRAME]) for at in range(0, len(joined), _FRAME) or (0,))
 
     def _wire(self, size: int) -> bytes:
         return RawClient._exactly(self, size)
