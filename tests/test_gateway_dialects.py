@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dialects import DialectSettings, Reading, read
+from gateway.dialects import DialectSettings, Notebook, Reading, read
 from gateway.dialects.decode import MAX_DEPTH, MAX_PAYLOAD, decode, shallow
 from gateway.dialects.detect import detect
 from gateway.dialects.reading import NAMES
@@ -37,7 +37,10 @@ def expected_observation(fields: dict[str, Any]) -> Observation:
 @pytest.mark.parametrize("case", DEVICES, ids=[case["source"][:60] for case in DEVICES])
 def test_what_a_device_sends_is_read_as_written_down_by_hand(case: dict[str, Any]) -> None:
     found = read(
-        case["topic"], case["payload"].encode(), case["arrival"], DialectSettings(timezone=case["timezone"])
+        case["topic"],
+        case["payload"].encode(),
+        case["arrival"],
+        Notebook(DialectSettings(timezone=case["timezone"])),
     )
     assert found == Reading(
         dialect=case["dialect"],
@@ -75,7 +78,7 @@ def test_the_dialect_is_told_from_topic_and_payload(topic: str, payload: bytes, 
 
 
 def test_the_dialect_can_be_set_for_a_device() -> None:
-    found = read("kitchen", b'{"voltage":3025}', NOW, DialectSettings(dialect="zigbee2mqtt"))
+    found = read("kitchen", b'{"voltage":3025}', NOW, Notebook(DialectSettings(dialect="zigbee2mqtt")))
     assert found == Reading("zigbee2mqtt", (Observation("kitchen", "voltage", NOW, 3.025),), False, 0)
 
 

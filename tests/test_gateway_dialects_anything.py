@@ -10,7 +10,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dialects import DialectSettings, read
+from gateway.dialects import DialectSettings, Notebook, read
 from gateway.dialects.reading import NAMES
 from policies.kinds import catalogue
 from tests.test_gateway_dialects import DEVICES, TOPICS
@@ -46,13 +46,13 @@ arrivals = st.integers(min_value=0, max_value=4_000_000_000_000)
 any_settings = st.builds(
     DialectSettings,
     timezone=st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Apia", "America/St_Johns"]),
-    dialect=st.none() | st.sampled_from(NAMES),
+    dialect=st.just("") | st.sampled_from(NAMES),
 )
 
 
 def check(topic: str, payload: bytes, arrival: int, chosen: DialectSettings) -> None:
     """Read, and hold what comes out to what the vault and the brands rely on."""
-    found = read(topic, payload, arrival, chosen)
+    found = read(topic, payload, arrival, Notebook(chosen))
     assert found.dropped >= 0
     for observation in found.observations:
         kind = catalogue().kind(observation.kind)

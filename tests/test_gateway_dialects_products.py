@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.dialects import DialectSettings, Reading, read
+from gateway.dialects import DialectSettings, Notebook, Reading, read
 from vault.observation import Observation, Place
 
 NOW = 1_790_000_000_000
@@ -234,5 +234,5 @@ def test_tasmota(topic: str, payload: str, expected: Reading) -> None:
 
 def test_tasmota_time_is_in_the_home_s_zone() -> None:
     payload = b'{"Time":"2026-09-21T16:13:20","DS18B20":{"Temperature":20}}'
-    found = read("tele/bath/SENSOR", payload, NOW, DialectSettings(timezone="Europe/Berlin"))
+    found = read("tele/bath/SENSOR", payload, NOW, Notebook(DialectSettings(timezone="Europe/Berlin")))
     assert found == observed("tasmota", ("bath/DS18B20", "temperature", 20.0))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-import re
+from typing import Final
 
-_CACHED_MAX = 255  # characters of a topic that is worth remembering; longer ones are no device's habit
+from gateway.dialects.cbor import is_pack
+from gateway.dialects.decode import decode
+from gateway.dialects.library import Entry, entries
+from gateway.dialects.patterns import Topic
+from gateway.dialects.reading import PLAIN
 
-# Tasmota's FullTopic has its prefix where the owner wants it; what is told comes last.
-_TASMOTA_PREFIXES = frozenset(("tele", "stat"))
-_TASMOTA_LAST = re.compile(r"SENSOR|STATE|LWT|RESULT|(?:INFO|POWER|STATUS)\d*")
+_CACHED_MAX: Final = 255  # characters of a topic worth remembering; longer ones are no device's habit
 
 
 def detect(topic: str, payload: bytes) -> str:
@@ -18,26 +20,46 @@ def detect(topic: str, payload: bytes) -> str:
     if by_topic is not None:
         return by_topic
     start = payload[:1] if payload[:1] in (b"{", b"[") else payload.lstrip()[:1]
-    if start == b"[":
-        return "senml"
-    if start == b"{" and b'"_type"' in payload:
-        return "owntracks"  # on a topic of the user's own choice
-    return "plain"
+    if start == b"{":
+        return _by_keys(payload)
+    return _arrays() if start == b"[" or is_pack(payload) else PLAIN
 
 
 def of_topic(topic: str) -> str | None:
-    """Name the dialect that a topic alone gives away."""
-    base, _, rest = topic.partition("/")
-    if base == "zigbee2mqtt" and rest:
-        return "zigbee2mqtt"
-    if base == "owntracks" and rest:
-        return "owntracks"
-    *levels, last = topic.split("/")
-    if topic.startswith("tasmota/discovery/"):
-        return "tasmota"
-    if _TASMOTA_LAST.fullmatch(last) and not _TASMOTA_PREFIXES.isdisjoint(levels):
-        return "tasmota"
+    """Name the dialect that a topic alone gives away: of several, the one whose pattern is more literal."""
+    for pattern, name in _patterns():
+        if pattern.match(topic) is not None:
+            return name
     return None
 
 
 _remembered = functools.lru_cache(maxsize=4096)(of_topic)
+
+
+def _by_keys(payload: bytes) -> str:
+    for entry in _keyed():
+        for needle in entry.needles:
+            if needle not in payload:
+                break
+        else:
+            document = decode(payload)
+            if document.__class__ is not dict or document.keys() >= set(entry.dialect.keys):
+                return entry.name  # what is no JSON is nobody's, and this is the likeliest
+    return PLAIN
+
+
+@functools.cache
+def _patterns() -> tuple[tuple[Topic, str], ...]:
+    found = [(pattern, entry.name) for entry in entries() for pattern in entry.topics]
+    return tuple(sorted(found, key=lambda pair: (pair[0].order, pair[1], pair[0].text)))
+
+
+@functools.cache
+def _keyed() -> tuple[Entry, ...]:
+    """Those with more keys first: they say more."""
+    return tuple(sorted((one for one in entries() if one.needles), key=lambda one: -len(one.needles)))
+
+
+@functools.cache
+def _arrays() -> str:
+    return next((one.name for one in entries() if one.dialect.arrays), PLAIN)

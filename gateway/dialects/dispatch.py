@@ -1,38 +1,127 @@
-"""The one way in: find the dialect, let it read."""
+"""The one way in: find the rules, or the dialect, and let them read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Any, Final
 
-from gateway.dialects import owntracks, plain, senml, tasmota, zigbee2mqtt
+import msgspec
+
+from gateway.dialects import plain
+from gateway.dialects.blobs import is_blob
+from gateway.dialects.books import Bound, Chosen, Message, apply, choose, sequence
 from gateway.dialects.decode import MAX_PAYLOAD
 from gateway.dialects.detect import detect
-from gateway.dialects.reading import DialectSettings, Reading
-
-Dialect = Callable[[str, bytes, int, DialectSettings], Reading]
-
-DIALECTS: Mapping[str, Dialect] = {
-    "owntracks": owntracks.read,
-    "plain": plain.read,
-    "senml": senml.read,
-    "tasmota": tasmota.read,
-    "zigbee2mqtt": zigbee2mqtt.read,
-}
+from gateway.dialects.engine import Run
+from gateway.dialects.library import entry
+from gateway.dialects.notebook import EMPTY, Notebook
+from gateway.dialects.reading import PLAIN, Lesson, Reading
 
 _TOPIC_MAX = 1024  # characters; a channel, which most dialects make from it, has 255 bytes
-_DEFAULT = DialectSettings()
+TAUGHT = "taught"  # what a reading by a person's own rules is called
+Route = tuple[Bound, ...]
+_NO_RULES: Final[tuple[Route, Route]] = ((), ())
 
 
-def read(topic: str, payload: bytes, arrival: int, settings: DialectSettings = _DEFAULT) -> Reading:
-    """Turn a payload into observations; for any input, without raising.
+def read(topic: str, payload: bytes, arrival: int, notebook: Notebook = EMPTY) -> Reading:
+    """Turn a payload into observations; for any input, without raising, and without changing the notebook.
 
     ``arrival`` is in ms since the epoch, UTC.  Payloads of more than 256 KiB, nested more than 32 deep,
-    or on topics of more than 1024 characters, are not looked into: they come back as quarantine.
+    or on topics of more than 1024 characters, are not looked into: they come back as quarantine; pictures and
+    other files come back as a blob.
     """
-    dialect = settings.dialect or detect(topic, payload)
+    dialect = notebook.settings.dialect or detect(topic, payload)
     if len(payload) > MAX_PAYLOAD or len(topic) > _TOPIC_MAX or not _is_text(topic):
         return Reading(dialect, (), True, 0)
-    return DIALECTS[dialect](topic, payload, arrival, settings)
+    if is_blob(payload):
+        return Reading(PLAIN, (), False, 0, blob=True)
+    own = (notebook.taught(topic), notebook.learned(topic))
+    if own != _NO_RULES:
+        reading = _with_own(topic, payload, arrival, notebook, dialect, own)
+        if reading is not None:
+            return reading
+    if dialect == PLAIN:
+        return plain.read(topic, payload, arrival, notebook.zone)
+    return read_as(dialect, topic, payload, arrival, notebook)
+
+
+def read_as(name: str, topic: str, payload: bytes, arrival: int, notebook: Notebook = EMPTY) -> Reading:
+    """Read a payload in one dialect: by its module, where it has one for this topic, else by its rules."""
+    code = entry(name).code(topic)
+    if code is not None:
+        reading = code(topic, payload, arrival, notebook)
+        if reading is not None:
+            return reading
+    return by_rules(name, topic, payload, arrival, notebook)
+
+
+def by_rules(name: str, topic: str, payload: bytes, arrival: int, notebook: Notebook = EMPTY) -> Reading:
+    """Read a payload by the rules of one dialect's file, whatever its module would say."""
+    message = Message(payload)
+    run = Run(arrival, notebook)
+    known = entry(name)
+    chosen = choose(known.book.route(topic), message, run)
+    if chosen is None:
+        return Reading(name, (), True, 0)
+    return _reading(name, topic, message, run, [chosen], resends=known.dialect.resends)
+
+
+def _with_own(
+    topic: str, payload: bytes, arrival: int, notebook: Notebook, dialect: str, own: tuple[Route, Route]
+) -> Reading | None:
+    """Read by taught and learned rules, and what they leave in the dialect; None: none of them holds."""
+    message = Message(payload)
+    run = Run(arrival, notebook)
+    chosen = [found for found in (choose(route, message, run) for route in own) if found is not None]
+    if not chosen:
+        return None
+    first = chosen[0][0].group
+    name = TAUGHT if first.layer == 0 else notebook.teacher(first.specs[0]) or dialect
+    resends = False
+    if dialect == PLAIN:
+        run.left = {}
+    else:
+        rest = choose(entry(dialect).book.route(topic), message, run)
+        if rest is not None:
+            chosen.append(rest)
+            resends = entry(dialect).dialect.resends
+    reading = _reading(name, topic, message, run, chosen, resends=resends)
+    return reading if not run.left else _and_plain(reading, topic, run.left, arrival, notebook)
+
+
+def _and_plain(
+    reading: Reading, topic: str, fields: Mapping[str, Any], arrival: int, notebook: Notebook
+) -> Reading:
+    """Add what rules left of a plain object."""
+    rest = plain.read_fields(topic, fields, arrival, notebook.zone)
+    return msgspec.structs.replace(
+        reading,
+        observations=reading.observations + rest.observations,
+        quarantine=reading.quarantine or rest.quarantine,
+        dropped=reading.dropped + rest.dropped,
+    )
+
+
+def _reading(
+    name: str, topic: str, message: Message, run: Run, chosen: list[Chosen], *, resends: bool
+) -> Reading:
+    if len(chosen) > 1:
+        run.bindings = {spec: one for bound, _ in chosen for spec, one in bound.bindings.items()}
+    else:
+        run.bindings = chosen[0][0].bindings
+    form = apply(chosen, message, run)
+    lessons = () if run.facts is None else (Lesson(topic, (), run.facts, name),)
+    return Reading(
+        name,
+        tuple(run.observations),
+        run.quarantine,
+        run.dropped,
+        lessons,
+        run.foreign,
+        form == "blob",
+        resends,
+        sequence(chosen, message),
+    )
 
 
 def _is_text(topic: str) -> bool:

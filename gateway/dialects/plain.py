@@ -7,6 +7,7 @@ a location; ``event`` names something that happened, with the other fields as it
 
 from __future__ import annotations
 
+import datetime
 import functools
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +17,7 @@ import msgspec
 from gateway.dialects import clock
 from gateway.dialects.decode import decode, word
 from gateway.dialects.draft import CHANNEL_MAX, Draft, child, plain_numbers
-from gateway.dialects.reading import DialectSettings, Reading, zone
+from gateway.dialects.reading import Reading
 from gateway.dialects.values import is_number, number_in, place, take
 from policies.kinds import catalogue
 from vault.observation import Observation
@@ -39,20 +40,18 @@ _ABSENT = object()
 _NUMBERS = (float, int)  # and not bool
 
 
-def read(topic: str, payload: bytes, arrival: int, settings: DialectSettings) -> Reading:
-    """Read a JSON object, or one number or word for the kind that the topic ends in."""
+def read(topic: str, payload: bytes, arrival: int, zone: datetime.tzinfo) -> Reading:
+    """Read a JSON object, or one number or word for the kind that the topic ends in.
+
+    ``zone`` is where times without one are.
+    """
     document = decode(payload)
     if document.__class__ is dict:
         usual = _usual(topic, document, len(payload), arrival)
         if usual is not None:
             return usual
+        return read_fields(topic, document, arrival, zone)
     draft = Draft("plain", arrival)
-    if document.__class__ is dict:
-        if not _TIMES.isdisjoint(document):
-            draft.at(clock.from_json(_first(document, TIMES), zone(settings.timezone)))
-            document = {name: value for name, value in document.items() if name not in _TIMES}
-        _object(draft, topic, document, topic.rpartition("/")[2], MAX_NESTING)
-        return draft.finish()
     name = topic_kind(topic)
     kind = draft.kinds.find(name) if name is not None else None
     value = word(payload) if document is None else document
@@ -64,6 +63,16 @@ def read(topic: str, payload: bytes, arrival: int, settings: DialectSettings) ->
         if rest and number_in(number) is not None:
             value, unit = number, rest if rest in kind.units else _FOREIGN_UNIT
     _field(draft, topic, name, value, unit)
+    return draft.finish()
+
+
+def read_fields(topic: str, fields: Mapping[str, Any], arrival: int, zone: datetime.tzinfo) -> Reading:
+    """Read the fields of a document."""
+    draft = Draft("plain", arrival)
+    if not _TIMES.isdisjoint(fields):
+        draft.at(clock.from_json(_first(fields, TIMES), zone))
+        fields = {name: value for name, value in fields.items() if name not in _TIMES}
+    _object(draft, topic, fields, topic.rpartition("/")[2], MAX_NESTING)
     return draft.finish()
 
 

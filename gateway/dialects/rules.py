@@ -12,8 +12,9 @@ message, and what an earlier source names, a later one does not read again.
 
 **What is understood.**  Every member of a payload is looked at once.  It counts as understood when a rule
 that applies names it: as a field, in ``ignore``, or in any path (of a time, a condition, a unit, a
-template).  Else it is looked up in ``kinds`` and in the vocabulary (see ``others``).  What remains sends the
-payload to quarantine, beside the readings there were.  A member that is not there is nothing.
+template).  Else it is looked up in ``kinds`` and in the vocabulary (see ``others``); a member that only a
+field's condition names, too.  What remains sends the payload to quarantine, beside the readings there were.
+A member that is not there is nothing; null where a reading should be is a dropped reading.
 
 **Patterns** of topics and of members' names are text with captures, level by level:
 
@@ -29,13 +30,14 @@ payload to quarantine, beside the readings there were.  A member that is not the
 
 **Paths** lead to a value of a JSON payload: ``a.b``, ``a[0]``, ``a[-1]``, ``"a.b".c`` (a name in JSON's
 quotes; needed for the characters ``. [ ] " { } ^ $ *``).  The empty path is the item itself.  A path begins
-at the *item* (see ``Rule.each``), with ``^`` at what the item was found in, ``^^`` further out, ``$`` at the
-document: ``^name``, ``$.params.ts``.  Two steps stand for many values:
+at the *item* (see ``Rule.each``), with ``$`` at the document: ``$.params.ts``.  Two steps are to many values:
 
     []              every element of an array; ``{#}`` is its number, from 1
     a pattern       every member of an object whose name fits, as ``switch:{n:int}.output``
 
 They may stand in ``Rule.each``, ``Field.path`` and ``ignore``.  Members that are named in full come first.
+In ``each``, every step for many makes an item, and ``^`` begins a path at the item around: for
+``each = "data.metrics[].data[]"``, ``^name`` is the metric's name, and ``^^`` the document.
 
 **Templates** are text in which these are replaced:
 
@@ -52,7 +54,7 @@ from typing import Literal
 
 import msgspec
 
-Format = Literal["json", "value", "text", "any", "blob"]
+Format = Literal["json", "value", "text", "any", "blob", "unknown"]
 Others = Literal["kinds", "ignore", "quarantine"]
 Scalar = str | bool | int | float
 
@@ -105,8 +107,8 @@ class Field(_Base, frozen=True):
     number, a text of the kind's list, an event's name.  A value that is not in it is not understood.
     ``inverse``: true here is the kind's false.
     ``channel``: a template; added to the rule's channel, after a slash.
-    ``when``: the field is read only if this holds; if it does not, the member is as if not named.  Several
-    fields may name one path.
+    ``when``: the field is read only if this holds; if it does not, the member is as if the field were not
+    there.  Several fields may name one path.
     ``value``: a template whose text is read instead of what stands at ``path`` (which must be there).
     ``details``: for events; paths whose values are appended as a JSON object, as ``enter {"desc":"home"}``.
     ``lat``, ``lon``, ``accuracy``: paths, for a kind that is a place; ``path`` is not used then.
@@ -140,7 +142,8 @@ class Rule(_Base, frozen=True):
     ``topic``: a pattern, or several of which the first that fits counts; left out: any topic.
     ``format``: ``json`` an object or array; ``value`` one JSON number, text or boolean, or a bare word such
     as ON; ``text`` the same, never read as JSON; ``any`` not looked into (for ``ignore = ["*"]``);
-    ``blob`` sealed whole, as a picture is.
+    ``blob`` sealed whole, as a picture is; ``unknown`` not understood, whatever it is (where a later rule's
+    pattern would fit what is none of its messages).
     ``member``: a template; a ``value`` or ``text`` is read as an object with this one member.  With
     ``topic = "cars/{car}/{name}"`` and ``member = "{name}"``, the fields are a table by topic.
     ``needs``: paths that must lead to something.

@@ -9,31 +9,32 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
-from weakref import WeakSet
+from weakref import WeakSet, WeakValueDictionary
 
 import msgspec
 
-from gateway.dialects import DialectSettings, read
+from gateway.node.arrivals import Arrivals
 from gateway.node.config import Exit
+from gateway.node.gaps import Gaps
+from gateway.node.known import Known
 from gateway.node.ports import Delivery, DeviceLink, Done
-from vault.device import client_key, dedupe_key, digest_with, message_hash, verifier
+from vault.device import client_key, dedupe_key, digest_with, message_hash, unwrap_notes, verifier
 from vault.errors import VaultError
 from vault.ids import DeviceId, VaultId
 from vault.ledger import Entry
 from vault.store.lanes import DAY_MS
 from vault.store.reader import Reader
-from vault.store.writer import Arrival, Note, Writer
+from vault.store.writer import Note, Writer
 
 T = TypeVar("T")
 _log = logging.getLogger("hypertouch.node")
-_SETTINGS = DialectSettings()
 _NOBODY = DeviceId(bytes(16))
-_CHANNEL_FREE = b"\0"  # between topic and payload in quarantine; a topic cannot hold it
 
 
 class Link:
-    """An authenticated device; its dedupe key lives as long as the connection."""
+    """An authenticated device; its dedupe key, and what is known of it, live as long as its connections."""
 
     __slots__ = (
         "__weakref__",
@@ -44,13 +45,14 @@ class Link:
         "device",
         "ended",
         "id",
+        "known",
         "paused",
         "vault",
     )
 
-    def __init__(self, ingest: DeviceIngest, vault: VaultId, device: DeviceId, key: bytes) -> None:
-        self.id = device.text
-        self.vault, self.device = vault, device
+    def __init__(self, ingest: DeviceIngest, known: Known, key: bytes) -> None:
+        self.id = known.device.text
+        self.vault, self.device, self.known = known.vault, known.device, known
         self._ingest, self._key, self._start = ingest, key, message_hash(key)
         self._clients: dict[str, bytes] = {}
         self.ended = False  # the credential is, or it is paused: nothing more is stored, whatever is queued
@@ -94,6 +96,7 @@ class WriterThread:
     def __init__(self, writer: Writer, loop: asyncio.AbstractEventLoop) -> None:
         self._writer, self._loop = writer, loop
         self._queue: deque[_Waiting | _Noting | _Job] = deque()
+        self._gaps = Gaps()
         self._wake = threading.Condition()
         self._ended = False
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -114,6 +117,10 @@ class WriterThread:
     def submit(self, link: Link, deliveries: list[Delivery], done: Done) -> None:
         """Store deliveries in the next commit."""
         self._put(_Waiting(link, deliveries, done))
+
+    def learned(self, device: DeviceId) -> bytes | None:
+        """What a device declared, where its file does not know it yet; ask before the file is read."""
+        return self._writer.learned(device)
 
     def stop(self) -> None:
         """Let the thread end after what is queued; wait for it."""
@@ -154,18 +161,17 @@ class WriterThread:
 
     def _commit(self, shared: Sequence[_Waiting | _Noting]) -> None:
         now = self._writer.clock()
-        arrivals = [
-            _arrival(item.link, delivery, now)
-            for item in shared
-            if isinstance(item, _Waiting) and not item.link.ended
-            for delivery in item.deliveries
-        ]
+        arrivals = Arrivals(now, self._gaps)
+        for item in shared:
+            if isinstance(item, _Waiting) and not item.link.ended:
+                arrivals.take(item.link, item.deliveries)
         notes = [item.note for item in shared if isinstance(item, _Noting)]
         refused: set[VaultId] | None = None
         try:
-            refused = self._writer.commit(arrivals, notes)
+            refused = self._writer.commit(arrivals.found, notes, arrivals.learned(self._writer.entropy))
         except VaultError as error:
             _log.error("a commit failed: %s", type(error).__name__)
+        arrivals.settle(refused)
         self._loop.call_soon_threadsafe(_tell, shared, refused)
 
     def _work(self, job: _Job) -> None:
@@ -208,6 +214,7 @@ class DeviceIngest:
         self._quota, self._clock = quota, clock
         self._seen: set[tuple[DeviceId, bytes]] = set()
         self._links: WeakSet[Link] = WeakSet()
+        self._known: WeakValueDictionary[DeviceId, Known] = WeakValueDictionary()  # of devices with links
         self._adding = threading.Lock()
 
     def authenticate(self, username: str, password: bytes) -> Link | None:
@@ -223,10 +230,22 @@ class DeviceIngest:
             kept = self._reader.device_verifier(vault, device) if vault is not None else None
             if not hmac.compare_digest(shown, kept or bytes(len(shown))) or kept is None or vault is None:
                 return None
-            link = Link(self, vault, device, key)
+            link = Link(self, self._know(vault, device, password), key)
             link.paused = link.ended = self._reader.is_paused(vault, device)
             self._links.add(link)
         return link
+
+    def _know(self, vault: VaultId, device: DeviceId, password: bytes) -> Known:
+        known = self._known.get(device)
+        if known is None:
+            newest = self._thread.learned(device)  # the journal may know more than the file
+            wrapped, settings, learned = self._reader.device_notes(vault, device)
+            key = None
+            if wrapped is not None:
+                with suppress(VaultError):  # wrapped under another password, by a host or a client in error
+                    key = unwrap_notes(device, password, wrapped)
+            known = self._known[device] = Known(vault, device, key, settings, newest or learned)
+        return known
 
     def submit(self, link: DeviceLink, deliveries: list[Delivery], done: Done) -> None:
         """Queue for the next commit; beyond the device's daily bytes nothing is stored or acknowledged."""
@@ -247,46 +266,21 @@ class DeviceIngest:
     def end(self, device: DeviceId) -> None:
         """The credential ended, or was paused: what the device sent and is not stored yet never will be."""
         with self._adding:  # called on the writer's thread
+            self._known.pop(device, None)  # another password may open more
             for link in self._links:
                 if link.device == device:
                     link.ended = True
 
+    def configure(self, device: DeviceId, settings: bytes) -> None:
+        """Its owner set a device anew, durably: from the next commit on its messages are read so."""
+        with self._adding:  # called on the writer's thread
+            known = self._known.get(device)
+        if known is not None:
+            known.configure(settings)
+
     def forget(self, device: DeviceId) -> None:
         """Its sessions are gone, too."""
         self._seen = {pair for pair in self._seen if pair[0] != device}
-
-
-def _arrival(link: Link, delivery: Delivery, now: int) -> Arrival:
-    if delivery.retained:  # a broker's state of long ago, not a reading of now
-        return Arrival(link.vault, link.device, now, ())
-    reading = read(delivery.topic, delivery.payload, now, _SETTINGS)
-    recent = None
-    if delivery.qos or reading.quarantine:
-        topic = delivery.topic.encode()
-        if delivery.qos and delivery.client_id:
-            digest = link.digest(topic, delivery.payload)
-            recent = (link.client_key(delivery.client_id), delivery.packet_id, digest)
-        if reading.quarantine:
-            return Arrival(
-                link.vault,
-                link.device,
-                now,
-                reading.observations,
-                topic + _CHANNEL_FREE + delivery.payload,
-                reading.dropped,
-                recent,
-                delivery.dup and delivery.fresh,
-            )
-    return Arrival(
-        link.vault,
-        link.device,
-        now,
-        reading.observations,
-        None,
-        reading.dropped,
-        recent,
-        delivery.dup and delivery.fresh,
-    )
 
 
 def _tell(shared: Sequence[_Waiting | _Noting], refused: set[VaultId] | None) -> None:

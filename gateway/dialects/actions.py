@@ -1,0 +1,249 @@
+"""Fields of rules, compiled: one value of a payload -> one reading, fact, or reason why not."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from gateway.dialects.conditions import compile_conditions, same
+from gateway.dialects.paths import ABSENT, ALL, Getter, Item, Path, getter, parse
+from gateway.dialects.patterns import Captures
+from gateway.dialects.rules import Field
+from gateway.dialects.texts import Template, text_of
+from gateway.dialects.values import No, is_number, number_in, place, take
+from policies.kinds import Kind, catalogue
+from vault.observation import Value
+
+FACT_MAX: Final = 1024  # characters of a key or of what is known
+
+Find = Callable[[str], Kind | None]
+
+
+class Remember(msgspec.Struct, frozen=True):
+    """A fact to be known from now on."""
+
+    key: str
+    text: str
+
+
+class Found(msgspec.Struct, frozen=True, gc=False):
+    """A reading without its time; ``channel`` is within the rule's."""
+
+    channel: str
+    kind: str
+    value: Value
+
+
+Outcome = Found | Remember | No | None  # None: the field does not apply here, or says nothing
+
+
+class Action:
+    """A compiled field; ``find`` and ``units`` are those of its rule."""
+
+    __slots__ = (
+        "_channel",
+        "_details",
+        "_drop_if",
+        "_enum",
+        "_fact",
+        "_find",
+        "_inverse",
+        "_kind",
+        "_kind_text",
+        "_linear",
+        "_place",
+        "_unit",
+        "_units",
+        "_value",
+        "_when",
+        "asked",
+        "kind",
+        "most",
+        "named",
+        "path",
+        "plain",
+    )
+
+    def __init__(self, field: Field, find: Find, units: Mapping[str, Template]) -> None:
+        """Compile.
+
+        Raises:
+            ValueError: a path, template or condition that is none, or a kind that does not exist.
+        """
+        self.path = parse(field.path)
+        self.most = field.most
+        self._find, self._units = find, units
+        self._kind_text = Template(field.kind)
+        self.kind = _kind(field.kind, self._kind_text)
+        self._unit, self._channel = Template(field.unit), Template(field.channel)
+        self._value, self._fact = Template(field.value), Template(field.fact)
+        self._when, conditions = compile_conditions(field.when)
+        self._inverse, self._drop_if = field.inverse, field.drop_if
+        self._enum = field.enum
+        self._linear: tuple[float, float] | None = None
+        if field.scale != 1.0 or field.offset:
+            self._linear = (field.scale, field.offset)
+            if not all(map(math.isfinite, self._linear)):
+                raise ValueError("a scale or offset that is no number")
+        details = tuple(map(parse, field.details))
+        self._details = tuple(
+            (name, getter(path)) for name, path in zip(map(_last, field.details), details, strict=True)
+        )
+        spots = [parse(text) for text in (field.lat, field.lon, field.accuracy) if text]
+        self._place: tuple[Getter, Getter, Getter | None] | None = None
+        if field.lat or field.lon or field.accuracy:
+            if not field.lat or not field.lon or (self.kind is not None and self.kind.type != "place"):
+                raise ValueError("a place has lat and lon")
+            gets = [getter(path) for path in spots]
+            self._place = (gets[0], gets[1], gets[2] if field.accuracy else None)
+        elif not self.path.inner or ALL in self.path.steps:
+            raise ValueError("a field's path begins at the item")
+        templates = (self._kind_text, self._unit, self._channel, self._value, self._fact)
+        self.asked = conditions  # paths that are named in conditions alone
+        self.named: tuple[Path, ...] = (
+            *details,
+            *spots,
+            *(path for template in templates for path in template.paths),
+        )
+        self.plain = self._plain(field)
+
+    @property
+    def at_item(self) -> bool:
+        """Whether it is about several paths of an item, and not about what stands at one."""
+        return self._place is not None
+
+    def _plain(self, field: Field) -> tuple[str, float, float] | None:
+        """(kind, low, high) of numbers that can be taken as they are; None: every one must be looked at."""
+        kind = self.kind
+        alone = msgspec.structs.replace(field, path="", kind="", unit="", most=0) == Field()
+        own_unit = kind is not None and kind.name not in self._units and field.unit in ("", kind.unit)
+        return bounds(kind) if kind is not None and alone and own_unit else None
+
+    def apply(self, raw: Any, item: Item, captures: Captures, facts: Mapping[str, str]) -> Outcome:
+        """Read a value; ``raw`` is not looked at where the field is about several paths."""
+        if self._when is not None and not self._when(item, captures, facts):
+            return None
+        if self._fact.constant != "":
+            return self._remember(raw, item, captures, facts)
+        kind, inverse = self.kind, self._inverse
+        if kind is None:
+            name = self._kind_text.fill(captures, item, facts)
+            if self._kind_text.constant == "":
+                return Nothing
+            kind = self._find(name)
+            if kind is None:
+                return No.UNKNOWN
+            inverse = inverse is not kind.inverts(name)
+        value = self._read(kind, raw, item, captures, facts, inverse=inverse)
+        if value is None or isinstance(value, No):
+            return value
+        channel = self._channel.constant
+        if channel is None:
+            channel = self._channel.fill(captures, item, facts)
+        return Found(channel, kind.name, value)
+
+    def _read(
+        self,
+        kind: Kind,
+        raw: Any,
+        item: Item,
+        captures: Captures,
+        facts: Mapping[str, str],
+        *,
+        inverse: bool,
+    ) -> Value | No | None:
+        if self._place is not None:
+            return self._position(item) if kind.type == "place" else No.UNKNOWN
+        if self._drop_if and any(same(raw, one) for one in self._drop_if):
+            return No.DROPPED
+        if self._value.constant != "":
+            raw = self._value.fill(captures, item, facts)
+        if self._enum:
+            raw = self._enum.get(text_of(raw), ABSENT) if raw is not None else None
+            if raw is ABSENT:
+                return No.UNKNOWN
+        if self._linear is not None:
+            raw = _linear(raw, *self._linear)
+        if self._details and isinstance(raw, str):
+            raw = self._with_details(raw, item)
+        unit = self._unit_of(kind, item, captures, facts) if kind.type == "number" else None
+        return take(kind, raw, unit, inverse=inverse)
+
+    def _unit_of(self, kind: Kind, item: Item, captures: Captures, facts: Mapping[str, str]) -> str | None:
+        unit = self._unit.constant
+        if unit is None:
+            unit = self._unit.fill(captures, item, facts)
+        if not unit and kind.name in self._units:
+            unit = self._units[kind.name].fill(captures, item, facts)
+        return unit or None
+
+    def _position(self, item: Item) -> Value | No | None:
+        at_lat, at_lon, at_accuracy = self._place  # type: ignore[misc]  # looked at by the caller
+        lat, lon = at_lat(item), at_lon(item)
+        if lat is ABSENT and lon is ABSENT:
+            return None
+        accuracy = ABSENT if at_accuracy is None else at_accuracy(item)
+        return place(
+            None if lat is ABSENT else lat,
+            None if lon is ABSENT else lon,
+            None if accuracy is ABSENT else accuracy,
+        )
+
+    def _with_details(self, title: str, item: Item) -> str | None:
+        details = {}
+        for name, get in self._details:
+            value = get(item)
+            if isinstance(value, str | bool) or is_number(value):
+                details[name] = value
+        return f"{title} {msgspec.json.encode(details, order='sorted').decode()}" if details else title
+
+    def _remember(self, raw: Any, item: Item, captures: Captures, facts: Mapping[str, str]) -> Outcome:
+        if raw.__class__ in (dict, list):
+            return No.UNKNOWN
+        key, text = self._fact.fill(captures, item, facts), text_of(raw)
+        if not key or len(key) > FACT_MAX or len(text) > FACT_MAX:
+            return No.UNKNOWN
+        return Remember(key, text)
+
+
+Nothing: Final = Remember("", "")  # understood, and nothing to keep
+
+
+def bounds(kind: Kind) -> tuple[str, float, float] | None:
+    """(kind, low, high) of a kind that is a number."""
+    return _bounds().get(kind.name)
+
+
+@functools.cache
+def _bounds() -> dict[str, tuple[str, float, float]]:
+    from gateway.dialects.draft import plain_numbers
+
+    return {name: entry for name, entry in plain_numbers().items() if entry[0] == name}
+
+
+def _kind(text: str, template: Template) -> Kind | None:
+    if template.constant is None or not text:
+        return None
+    try:
+        return catalogue().kind(template.constant)
+    except KeyError:
+        raise ValueError("there is no such kind") from None
+
+
+def _linear(raw: Any, scale: float, offset: float) -> Any:
+    """A number times ``scale`` plus ``offset``, in 15 digits; anything else as it is."""
+    number = number_in(raw) if isinstance(raw, str) else float(raw) if is_number(raw) else None
+    if number is None:
+        return raw
+    found = number * scale + offset
+    return float(f"{found:.15g}") if math.isfinite(found) else found
+
+
+def _last(path: str) -> str:
+    """The name of a detail: the last step of its path."""
+    steps = parse(path).steps
+    return str(steps[-1]) if steps else "value"

@@ -1,0 +1,292 @@
+"""Runs compiled rules over a payload: walks it once, and collects what they find.
+
+Nothing here raises for any payload, and the work is linear in its size: rules say what is looked for, and
+whatever is not looked for is only counted as not understood.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from gateway.dialects.actions import Found, Nothing, Outcome
+from gateway.dialects.clock import event_time
+from gateway.dialects.draft import CHANNEL_MAX, child, fits
+from gateway.dialects.paths import ABSENT, Item
+from gateway.dialects.patterns import Captures
+from gateway.dialects.specs import Spec
+from gateway.dialects.tries import Node, Scope, Trie
+from gateway.dialects.values import No
+from vault.observation import Observation
+
+FACTS_MAX: Final = 1024  # facts of one message
+_NUMBERS: Final = (float, int)  # and not bool
+NOTHING: Final[Captures] = {}
+UNCLAIMED: Final = -1  # of a sensor, and the person has not said which are theirs
+FOREIGN: Final = -2  # of a sensor that is not
+
+
+class Binding:
+    """A topic's captures for one rule, and the rule's channel where the topic alone gives it."""
+
+    __slots__ = ("captures", "channel")
+
+    def __init__(self, spec: Spec, topic: str, captures: Mapping[str, str]) -> None:
+        """Bind a rule to a topic that it fits."""
+        self.captures: Captures = {**captures, "topic": topic}
+        self.channel: str | None = None
+        template = spec.channel
+        if not template.paths and not template.facts and template.names <= self.captures.keys():
+            self.channel = template.fill(self.captures, _NOWHERE, NOTHING)
+
+
+_NOWHERE: Final = Item(None, None)
+
+
+class State:
+    """What one rule knows about one item: where and when its readings are."""
+
+    __slots__ = ("captures", "channel", "claimed", "fits", "time")
+
+    def __init__(self, captures: Captures, channel: str, time: int, claimed: int | None) -> None:
+        """Take a channel of any length, and times in ms."""
+        self.captures = captures
+        self.channel = channel
+        self.time = time
+        self.claimed = claimed
+        self.fits = len(channel) <= CHANNEL_MAX // 4 or fits(channel)  # a character has at most four bytes
+
+
+class Here(Item):
+    """An item that is being read."""
+
+    __slots__ = ("more", "states", "trie")
+
+    def __init__(self, value: Any, parent: Item | None, trie: Trie, more: Captures) -> None:
+        """Begin with what the path to the item captured."""
+        super().__init__(value, parent)
+        self.trie = trie
+        self.more = more
+        self.states: list[State | None] = [None] * len(trie.specs)
+
+
+class Known(Protocol):
+    """What is known of a device: a ``Notebook``."""
+
+    @property
+    def zone(self) -> datetime.tzinfo:
+        """Where its times without a zone are."""
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What it told before."""
+
+    @property
+    def own(self) -> frozenset[str]:
+        """Ids of the person's own sensors, as ``sensor_id`` makes them."""
+
+
+class Run:
+    """One message being read."""
+
+    __slots__ = (
+        "_arrival",
+        "_facts",
+        "_own",
+        "_zone",
+        "bindings",
+        "dropped",
+        "facts",
+        "foreign",
+        "left",
+        "observations",
+        "quarantine",
+    )
+
+    def __init__(self, arrival: int, known: Known) -> None:
+        """Begin with nothing understood; ``arrival`` is in ms."""
+        self._arrival, self._zone = arrival, known.zone
+        self._facts, self._own = known.facts, known.own
+        self.bindings: Mapping[Spec, Binding] = {}  # of the rules that are run
+        self.observations: list[Observation] = []
+        self.quarantine = False
+        self.dropped = self.foreign = 0
+        self.facts: dict[str, str] | None = None  # None: nothing was to be remembered
+        self.left: dict[str, Any] | None = None  # where set: members of the document that nothing names
+
+    def holding(self, scope: Scope, item: Item, more: Captures, mask: int) -> int:
+        """Those of a mask's rules that hold for an item, or one of ``FOREIGN`` and ``UNCLAIMED``."""
+        for at, one in enumerate(scope.alternatives):
+            spec = one.spec
+            if one.rest or not mask >> at & 1 or (spec.when is None and spec.sensor is None):
+                continue
+            base = self.bindings[spec].captures
+            captures = {**base, **more} if more else base
+            if spec.when is not None and not spec.when(item, captures, self._facts):
+                mask &= ~(1 << at)
+            elif spec.sensor is not None:
+                sensor = sensor_id(spec.sensor.fill(captures, item, self._facts))
+                if not sensor or not self._own:
+                    return UNCLAIMED
+                if sensor not in self._own:
+                    return FOREIGN
+        return mask
+
+    def enter(self, scope: Scope, value: Any, parent: Item | None, more: Captures, mask: int) -> bool:
+        """Read an item by these rules of a scope; False: they have no place for such a value.
+
+        ``mask`` is what ``holding`` gave.
+        """
+        if mask <= 0:
+            self.foreign += mask == FOREIGN
+            self.quarantine = self.quarantine or mask != FOREIGN
+            return True
+        trie = scope.trie(mask)
+        if trie.root.passed:
+            return True
+        here = Here(value, parent, trie, more)
+        if not trie.root.takes(value):
+            return False
+        for slot, action in trie.items:
+            state = here.states[slot] or self._state(here, slot)
+            self._outcome(action.apply(ABSENT, here, state.captures, self._facts), state, state.channel)
+        if not self._visit(trie.root, value, here, NOTHING) and trie.others != "ignore":
+            self.quarantine = True
+        return True
+
+    def _state(self, here: Here, slot: int) -> State:
+        spec = here.trie.specs[slot]
+        binding = self.bindings[spec]
+        captures = {**binding.captures, **here.more} if here.more else binding.captures
+        channel = binding.channel
+        if channel is None:
+            channel = spec.channel.fill(captures, here, self._facts)
+        time, claimed = self._arrival, None
+        for get, read in spec.times:
+            value = get(here)
+            if value is not ABSENT:
+                moment = read(value, self._zone)
+                if moment is None:
+                    self.quarantine = True
+                else:
+                    time, claimed = event_time(moment, self._arrival)
+                break
+        state = here.states[slot] = State(captures, channel, time, claimed)
+        return state
+
+    def _visit(self, node: Node, value: Any, here: Here, caught: Captures) -> bool:
+        """Read what stands at a place; False: nothing there is about such a value."""
+        kind = value.__class__
+        if kind is dict:
+            if node.scope is not None:
+                return self._inner(node, value, here, caught)
+            if node.leads_on or node is here.trie.root:
+                self._members(node, value, here, caught)
+                return True
+        elif kind is list:
+            if node.elements is not None or node.indexes:
+                return self._elements(node, value, here, caught)
+            if node.scope is not None:
+                return self._inner(node, value, here, caught)
+        elif node.scope is not None and not node.actions:
+            return self._inner(node, value, here, caught) or node.covered
+        understood = node.covered
+        for slot, action in node.actions:
+            state = here.states[slot] or self._state(here, slot)
+            captures = {**state.captures, **caught} if caught else state.captures
+            outcome = action.apply(value, here, captures, self._facts)
+            if outcome is not None:
+                understood = True
+                self._outcome(outcome, state, state.channel)
+        return understood
+
+    def _inner(self, node: Node, value: Any, here: Here, caught: Captures) -> bool:
+        """Read an item within this one, without the members that this one's rules name."""
+        scope = node.scope
+        if scope is None:
+            return False
+        if value.__class__ is dict and node.leads_on:
+            value = {
+                name: inner
+                for name, inner in value.items()
+                if not self._named(node, name, inner, here, caught)
+            }
+        more = {**here.more, **caught} if caught else here.more
+        mask = scope.every
+        if scope.conditional:
+            mask = self.holding(scope, Item(value, here), more, mask)
+        return self.enter(scope, value, here, more, mask)
+
+    def _members(self, node: Node, fields: Mapping[str, Any], here: Here, caught: Captures) -> None:
+        quick = node.quick
+        states = here.states
+        for name, value in fields.items():
+            bounds = quick.get(name)
+            if bounds is not None and value.__class__ in _NUMBERS and bounds[1] <= value <= bounds[2]:
+                state = states[0] or self._state(here, 0)
+                if state.fits:  # nearly every field of nearly every message
+                    self.observations.append(
+                        Observation(state.channel, bounds[0], state.time, float(value), state.claimed)
+                    )
+                    continue
+            self._member(node, name, value, here, caught)
+
+    def _member(self, node: Node, name: str, value: Any, here: Here, caught: Captures) -> None:
+        if self._named(node, name, value, here, caught):
+            return
+        if self.left is not None and here.parent is None and node is here.trie.root:
+            self.left[name] = value
+        else:
+            self.quarantine = True
+
+    def _named(self, node: Node, name: str, value: Any, here: Here, caught: Captures) -> bool:
+        """Read a member; False: nothing here is about it."""
+        hits = node.resolved.get(name)
+        if hits is None:
+            hits = here.trie.resolve(node, name)
+        for found, captures in hits:
+            if found.passed:
+                return True
+            if self._visit(found, value, here, {**caught, **captures} if captures else caught):
+                return True
+        return value is None and bool(hits)  # nothing is there, where something could be
+
+    def _elements(self, node: Node, values: list[Any], here: Here, caught: Captures) -> bool:
+        if node.most and len(values) > node.most:
+            return False
+        size = len(values)
+        for at, value in enumerate(values):
+            found = node.indexes.get(at, node.indexes.get(at - size)) if node.indexes else None
+            found = found or node.elements
+            if found is None or not self._visit(found, value, here, {**caught, "#": str(at + 1)}):
+                self.quarantine = self.quarantine or not (node.covered or value is None)
+        return True
+
+    def _outcome(self, outcome: Outcome, state: State, channel: str) -> None:
+        if isinstance(outcome, Found):
+            if outcome.channel:
+                channel = child(channel, outcome.channel)
+                sound = len(channel) <= CHANNEL_MAX // 4 or fits(channel)
+            else:
+                sound = state.fits
+            if sound:
+                self.observations.append(
+                    Observation(channel, outcome.kind, state.time, outcome.value, state.claimed)
+                )
+            else:
+                self.quarantine = True
+        elif outcome is No.DROPPED:
+            self.dropped += 1
+        elif outcome is No.UNKNOWN:
+            self.quarantine = True
+        elif outcome is not None and outcome is not Nothing:
+            self.facts = {} if self.facts is None else self.facts
+            if outcome.text:
+                self.facts[outcome.key] = outcome.text
+            self.quarantine = self.quarantine or len(self.facts) > FACTS_MAX
+
+
+def sensor_id(text: str) -> str:
+    """An id as it is compared: addresses are written with and without colons, in both cases."""
+    return text.replace(":", "").replace("-", "").strip().casefold()

@@ -1,0 +1,81 @@
+"""The dialects of this release: every ``<name>.toml`` beside this file, and how each is recognised."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.resources
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from gateway.dialects.books import Book
+from gateway.dialects.patterns import Topic
+from gateway.dialects.reading import NAMES, PLAIN, Reading
+from gateway.dialects.rules import Dialect
+from gateway.dialects.specs import Spec
+
+if TYPE_CHECKING:
+    from gateway.dialects.notebook import Notebook
+
+DIALECT_LAYER: Final = 2  # after what was taught (0) and learned (1)
+
+Code = Callable[[str, bytes, int, "Notebook"], Reading | None]
+
+
+class Entry:
+    """One dialect, ready for use."""
+
+    __slots__ = ("_code", "_topics", "book", "dialect", "name", "needles", "topics")
+
+    def __init__(self, dialect: Dialect) -> None:
+        """Compile a file.
+
+        Raises:
+            ValueError: something in it is not of its form.
+        """
+        self.dialect = dialect
+        self.name = dialect.name
+        self.topics = tuple(map(Topic, dialect.topics))
+        self.needles = tuple(f'"{key}"'.encode() for key in dialect.keys)
+        self.book = Book([Spec(rule, dialect) for rule in dialect.rules], DIALECT_LAYER)
+        self._topics = tuple(map(Topic, dialect.code))
+        self._code: Code | None = None
+
+    def code(self, topic: str) -> Code | None:
+        """The module's function, where it is to be asked about a topic."""
+        if not self._topics or not self._asked(topic):
+            return None
+        if self._code is None:
+            module = importlib.import_module(f"gateway.dialects.{self.name.replace('-', '_')}")
+            self._code = module.read
+        return self._code
+
+    def _asked(self, topic: str) -> bool:
+        return any(pattern.match(topic) is not None for pattern in self._topics)
+
+
+def parse(text: str) -> Dialect:
+    """Read a dialect's file.
+
+    Raises:
+        ValueError: not TOML, a field too many or too few, or of another type.
+    """
+    return msgspec.toml.decode(text, type=Dialect)
+
+
+@functools.cache
+def entry(name: str) -> Entry:
+    """The dialect of a name, which is one of ``NAMES`` and not plain."""
+    text = importlib.resources.files("gateway.dialects").joinpath(f"{name}.toml").read_text("utf-8")
+    dialect = parse(text)
+    if dialect.name != name:
+        raise ValueError(f"{name}.toml calls itself something else")
+    return Entry(dialect)
+
+
+@functools.cache
+def entries() -> tuple[Entry, ...]:
+    """All dialects, by name."""
+    return tuple(entry(name) for name in NAMES if name != PLAIN)

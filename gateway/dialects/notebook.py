@@ -1,0 +1,152 @@
+"""What one device is known to mean: what its owner set, and what it declared of itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import ZstdCompressor, ZstdDecompressor, ZstdError
+else:
+    from backports.zstd import ZstdCompressor, ZstdDecompressor, ZstdError
+
+from gateway.dialects.books import Book, Bound
+from gateway.dialects.engine import sensor_id
+from gateway.dialects.reading import DialectSettings, Lesson, zone
+from gateway.dialects.rules import Rule
+from gateway.dialects.specs import Spec
+
+LESSONS_MAX: Final = 4096
+BYTES_MAX: Final = 1024 * 1024  # of all lessons, encoded
+_TAUGHT, _LEARNED = range(2)  # layers
+_LEVEL: Final = 3  # of zstd
+_DEFAULT: Final = DialectSettings()
+
+
+class Notebook:
+    """A device's settings and lessons, compiled; changed by ``learn`` alone, and by one thread."""
+
+    __slots__ = (
+        "_learned",
+        "_lessons",
+        "_sizes",
+        "_specs",
+        "_taught",
+        "_total",
+        "facts",
+        "own",
+        "settings",
+        "zone",
+    )
+
+    def __init__(self, settings: DialectSettings = _DEFAULT, lessons: Iterable[Lesson] = ()) -> None:
+        """Take what is known; lessons beyond the limits are left out."""
+        self.settings = settings
+        self.zone = zone(settings.timezone)
+        self.own = frozenset(map(sensor_id, settings.own))
+        self.facts: dict[str, str] = {}
+        self._taught = Book(compiled(settings.taught), _TAUGHT)
+        self._learned: Book | None = None
+        self._lessons: dict[str, Lesson] = {}
+        self._specs: dict[str, tuple[Spec, ...]] = {}
+        self._sizes: dict[str, int] = {}
+        self._total = 0
+        for lesson in lessons:
+            self.learn(lesson)
+
+    @property
+    def lessons(self) -> tuple[Lesson, ...]:
+        """What the device declared of itself."""
+        return tuple(self._lessons.values())
+
+    def learn(self, lesson: Lesson) -> bool:
+        """Take a lesson; False: nothing changed, since it is known already, or there is no room for it.
+
+        What has changed must be stored before the message is acknowledged.
+        """
+        before = self._lessons.get(lesson.source)
+        if before == lesson:
+            return False
+        if not lesson.rules and not lesson.facts:
+            if before is None:
+                return False
+            self._forget(before)
+            return True
+        size = len(msgspec.msgpack.encode(lesson))
+        total = self._total - self._sizes.get(lesson.source, 0) + size
+        if total > BYTES_MAX or (before is None and len(self._lessons) >= LESSONS_MAX):
+            return False
+        if before is not None:
+            self._forget(before)
+        self._lessons[lesson.source] = lesson
+        self._sizes[lesson.source] = size
+        self._total += size
+        self._specs[lesson.source] = compiled(lesson.rules)
+        self.facts.update(lesson.facts)
+        if lesson.rules:
+            self._learned = None
+        return True
+
+    def _forget(self, lesson: Lesson) -> None:
+        del self._lessons[lesson.source]
+        self._total -= self._sizes.pop(lesson.source)
+        if self._specs.pop(lesson.source):
+            self._learned = None
+        if lesson.facts:
+            self.facts = {key: text for one in self._lessons.values() for key, text in one.facts.items()}
+
+    def taught(self, topic: str) -> tuple[Bound, ...]:
+        """The person's rules about a topic."""
+        return self._taught.route(topic) if self.settings.taught else ()
+
+    def learned(self, topic: str) -> tuple[Bound, ...]:
+        """The device's own rules about a topic."""
+        if not self._specs:
+            return ()
+        if self._learned is None:
+            self._learned = Book((spec for specs in self._specs.values() for spec in specs), _LEARNED)
+        return self._learned.route(topic)
+
+    def teacher(self, spec: Spec) -> str:
+        """The dialect whose lesson a rule is from."""
+        for source, specs in self._specs.items():
+            if spec in specs:
+                return self._lessons[source].dialect
+        return ""
+
+    def with_settings(self, settings: DialectSettings) -> Notebook:
+        """The same device, set otherwise."""
+        return Notebook(settings, self.lessons)
+
+    def lessons_bytes(self) -> bytes:
+        """All lessons, for ``decode_lessons``: MessagePack under zstd."""
+        plain = msgspec.msgpack.encode(self.lessons)
+        return bytes(ZstdCompressor(level=_LEVEL).compress(plain, ZstdCompressor.FLUSH_FRAME))
+
+    @staticmethod
+    def decode_lessons(data: bytes) -> tuple[Lesson, ...]:
+        """The lessons in what ``lessons_bytes`` made; none of what is damaged or of another release."""
+        limit = BYTES_MAX + 16 * LESSONS_MAX
+        try:
+            decompressor = ZstdDecompressor()
+            plain = decompressor.decompress(data, limit)
+            return msgspec.msgpack.decode(plain, type=tuple[Lesson, ...]) if decompressor.eof else ()
+        except (ZstdError, msgspec.MsgspecError, ValueError, EOFError):
+            return ()
+
+
+def compiled(rules: Iterable[Rule]) -> tuple[Spec, ...]:
+    """Compile rules that a device or a person gave; those that are none are left out."""
+    found = []
+    for rule in rules:
+        try:
+            found.append(Spec(rule))
+        except (ValueError, OverflowError):  # of another release, or of a device that has it wrong
+            continue
+    return tuple(found)
+
+
+EMPTY: Final = Notebook()

@@ -1,0 +1,299 @@
+"""What is looked for in an item: the paths of all rules that apply to it, as one tree.
+
+An item is walked once, and every member of it is met; so what nothing names is noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from gateway.dialects.actions import Action
+from gateway.dialects.paths import ALL, EVERY, Path, Steps
+from gateway.dialects.patterns import Level
+from gateway.dialects.rules import Field, Others
+from gateway.dialects.specs import Spec
+from policies.kinds import Kind
+
+RESOLVED_MAX: Final = 1024  # names of members whose meaning is remembered, in one place
+TRIES_MAX: Final = 64  # combinations of rules, of one item
+
+_NEVER: Final = 1 << 30  # the layer of what nobody passed over
+
+
+class Alternative(msgspec.Struct, frozen=True):
+    """A rule on its way to its items: what is left of ``each``."""
+
+    layer: int  # taught, learned, the dialect's: what an earlier one names, a later one leaves
+    spec: Spec
+    rest: tuple[Steps, ...]
+
+
+class Node:
+    """A place in an item."""
+
+    __slots__ = (
+        "actions",
+        "alternatives",
+        "asked",
+        "covered",
+        "elements",
+        "ignored",
+        "indexes",
+        "layer",
+        "members",
+        "most",
+        "passed",
+        "patterns",
+        "quick",
+        "resolved",
+        "scope",
+    )
+
+    def __init__(self) -> None:
+        """Begin with a place that nothing is known about."""
+        self.members: dict[str, Node] = {}
+        self.patterns: list[tuple[Level, Node]] = []
+        self.elements: Node | None = None
+        self.indexes: dict[int, Node] = {}
+        self.actions: tuple[tuple[int, Action], ...] = ()  # with the rule's place in ``Trie.specs``
+        self.layer = _NEVER  # of the actions
+        self.ignored = _NEVER  # the layer that passes over what is here
+        self.covered = False  # named in a path, or passed over
+        self.asked = False  # named in a condition
+        self.passed = False  # passed over with all that is in it
+        self.most = 0
+        self.alternatives: list[Alternative] = []
+        self.scope: Scope | None = None
+        self.quick: dict[str, tuple[str, float, float]] = {}  # members: numbers of the first rule's channel
+        self.resolved: dict[str, tuple[Hit, ...]] = {}
+
+    @property
+    def leads_on(self) -> bool:
+        """Whether something is looked for in the members here."""
+        return bool(self.members or self.patterns)
+
+    @property
+    def searched(self) -> bool:
+        """Whether something is looked for at all, here or further in."""
+        inner = self.leads_on or self.elements is not None or bool(self.indexes)
+        return inner or bool(self.actions or self.alternatives)
+
+    def takes(self, value: Any) -> bool:
+        """Whether an item that begins here can be such a value."""
+        if value.__class__ is dict or self.covered or self.actions:
+            return True
+        return value.__class__ is list and (self.elements is not None or bool(self.indexes))
+
+
+Hit = tuple[Node, dict[str, str] | None]
+
+
+class Scope:
+    """Where items begin: the rules that may be about them."""
+
+    __slots__ = ("alternatives", "conditional", "known", "own", "root", "tries")
+
+    def __init__(self, alternatives: Sequence[Alternative], *, root: bool = False) -> None:
+        """Take rules in their order."""
+        self.alternatives = tuple(alternatives)
+        self.root = root
+        self.own = sum(1 << at for at, one in enumerate(self.alternatives) if not one.rest)
+        self.conditional = any(
+            not one.rest and (one.spec.when is not None or one.spec.sensor is not None)
+            for one in self.alternatives
+        )
+        self.tries: dict[int, Trie] = {}
+
+    def trie(self, mask: int) -> Trie:
+        """What to look for where these of the rules apply, as bits."""
+        found = self.tries.get(mask)
+        if found is None:
+            if len(self.tries) >= TRIES_MAX:
+                self.tries.clear()
+            chosen = [one for at, one in enumerate(self.alternatives) if mask >> at & 1]
+            found = self.tries[mask] = Trie(chosen, root=self.root)
+        return found
+
+    @property
+    def every(self) -> int:
+        """All rules, as bits."""
+        return (1 << len(self.alternatives)) - 1
+
+
+class Trie:
+    """The tree for one combination of rules."""
+
+    __slots__ = ("items", "others", "root", "specs", "vocabulary")
+
+    def __init__(self, alternatives: Iterable[Alternative], *, root: bool) -> None:
+        """Put all paths into one tree."""
+        self.root = Node()
+        self.specs: list[Spec] = []
+        self.items: list[tuple[int, Action]] = []  # actions that are about the whole item
+        modes: list[tuple[Others, int]] = []
+        for one in sorted(alternatives, key=lambda one: one.layer):
+            if one.rest:
+                self._lead(one)
+            else:
+                self.specs.append(one.spec)
+                modes.append((one.spec.others, len(self.specs) - 1))
+                self._take(one.spec, len(self.specs) - 1, one.layer)
+            self._name(one, root=root)
+        self.others, self.vocabulary = _mode(modes)
+        self._finish(self.root)
+
+    def _take(self, spec: Spec, slot: int, layer: int) -> None:
+        for action in spec.actions:
+            if action.at_item:
+                self.items.append((slot, action))
+                continue
+            node = self._node(action.path.steps, layer)
+            if node is None or node.layer < layer:
+                continue  # an earlier source has said what this is
+            node.layer = layer
+            node.actions = (*node.actions, (slot, action))
+            if action.most:
+                self._limit(action)
+
+    def _limit(self, action: Action) -> None:
+        node = self.root
+        for step in action.path.steps:
+            if step is EVERY:
+                node.most = min(action.most, node.most or action.most)
+            node = _step(node, step)
+
+    def _lead(self, one: Alternative) -> None:
+        node = self._node(one.rest[0], one.layer)
+        if node is not None:
+            node.alternatives.append(msgspec.structs.replace(one, rest=one.rest[1:]))
+
+    def _name(self, one: Alternative, *, root: bool) -> None:
+        """Mark what paths of the rule name here, wherever its items are."""
+        spec, out = one.spec, len(one.rest)
+
+        def here(paths: Iterable[Path]) -> Iterator[Node]:
+            for path in paths:
+                if (root and path.root) or (not path.root and path.out == out):
+                    steps = path.steps[:-1] if path.steps[-1:] == (ALL,) else path.steps
+                    node = self._node(steps, one.layer)
+                    if node is not None:
+                        yield node
+
+        for node in here(path for path in spec.named if path.steps):
+            node.covered = True
+        for node in here(path for path in spec.asked if path.steps):
+            node.asked = True
+        everywhere = (Path(path.steps, out=out) for path in spec.everywhere)
+        for node in here((*spec.ignore, *everywhere)):
+            node.covered = True
+            node.ignored = min(node.ignored, one.layer)
+
+    def _node(self, steps: Steps, layer: int) -> Node | None:
+        """The node at a path; None: an earlier source passes over it."""
+        node = self.root
+        for step in steps:
+            if node.ignored < layer:
+                return None
+            node = _step(node, step)
+        return None if node.ignored < layer else node
+
+    def _finish(self, node: Node) -> None:
+        if node.alternatives:
+            node.scope = Scope(node.alternatives)
+        for name, child in node.members.items():
+            self._finish(child)
+            child.passed = child.ignored < _NEVER and not child.searched
+            quick = _quick(child)
+            if quick is not None:
+                node.quick[name] = quick
+        for _, child in node.patterns:
+            self._finish(child)
+        for inner in (node.elements, *node.indexes.values()):
+            if inner is not None:
+                self._finish(inner)
+
+    def resolve(self, node: Node, name: str) -> tuple[Hit, ...]:
+        """What a member may be, the likeliest first."""
+        hits: list[Hit] = []
+        if name in node.members:
+            hits.append((node.members[name], None))
+        for level, child in node.patterns:
+            captures = level.match(name)
+            if captures is not None:
+                hits.append((child, captures))
+        if node.scope is not None:
+            pass  # what remains is an item's
+        elif node.covered or self.others == "ignore":
+            hits.append((_PASSED, None))
+        elif self.others == "kinds":
+            spec = self.specs[self.vocabulary]
+            kind = spec.find(name)
+            if kind is not None:
+                hits.append((_word(kind, name, spec, self.vocabulary), None))
+        if name in node.members and node.members[name].asked:
+            hits.append((_PASSED, None))
+        found = tuple(hits)
+        if len(node.resolved) < RESOLVED_MAX:
+            node.resolved[name] = found
+            if len(found) == 1 and found[0][1] is None:
+                quick = _quick(found[0][0])
+                if quick is not None:
+                    node.quick[name] = quick
+        return found
+
+
+_PASSED: Final = Node()
+_PASSED.passed = True
+
+
+def _step(node: Node, step: Any) -> Node:
+    """The child at a step, made where there is none."""
+    if isinstance(step, str):
+        return node.members.setdefault(step, Node())
+    if isinstance(step, int):
+        return node.indexes.setdefault(step, Node())
+    if isinstance(step, Level):
+        for level, child in node.patterns:
+            if level.text == step.text:
+                return child
+        child = Node()
+        node.patterns.append((step, child))
+        return child
+    if node.elements is None:
+        node.elements = Node()
+    return node.elements
+
+
+def _mode(modes: Sequence[tuple[Others, int]]) -> tuple[Others, int]:
+    """What is done with members that nothing names, and in whose channel."""
+    for wanted in ("ignore", "kinds"):
+        for mode, slot in modes:
+            if mode == wanted:
+                return mode, slot
+    return "quarantine", 0
+
+
+def _quick(node: Node) -> tuple[str, float, float] | None:
+    """(kind, low, high) where all that can be here is a number of the first rule's channel."""
+    if len(node.actions) != 1 or node.actions[0][0] != 0:
+        return None
+    return node.actions[0][1].plain
+
+
+def _word(kind: Kind, name: str, spec: Spec, slot: int) -> Node:
+    """The node of a member that the vocabulary names."""
+    node = Node()
+    if kind.type != "place":
+        # "state": 1 may be of any enumeration.
+        words = {"state": "switch"}
+        field = Field(kind=kind.name, inverse=kind.inverts(name))
+        if words.get(name.lower()) == kind.name:
+            field = msgspec.structs.replace(field, enum=_NO_NUMBERS)
+        node.actions = ((slot, Action(field, spec.find, spec.units)),)
+    return node
+
+
+_NO_NUMBERS: Final = {text: text for text in ("ON", "OFF", "on", "off", "On", "Off", "true", "false")}
