@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dialects import DialectSettings, read
+from gateway.dialects import DialectSettings, Notebook, read
 from gateway.dialects.clock import EARLIEST, LATEST, event_time, from_json, from_number, from_text
 from vault.observation import Observation
 
@@ -137,5 +137,5 @@ def test_a_time_that_cannot_be_read_keeps_the_reading_and_the_payload() -> None:
 
 def test_a_time_without_a_zone_is_in_the_device_s() -> None:
     payload = b'{"temperature":20,"time":"2026-09-21T16:13:20"}'
-    found = read("t1", payload, NOW, DialectSettings(timezone="Europe/Berlin"))
+    found = read("t1", payload, NOW, Notebook(DialectSettings(timezone="Europe/Berlin")))
     assert found.observations[0].time == NOW

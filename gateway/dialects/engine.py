@@ -61,14 +61,20 @@ class State:
 class Here(Item):
     """An item that is being read."""
 
-    __slots__ = ("more", "states", "trie")
+    __slots__ = ("more", "outer", "states", "trie")
 
-    def __init__(self, value: Any, parent: Item | None, trie: Trie, more: Captures) -> None:
+    def __init__(
+        self, value: Any, parent: Item | None, trie: Trie, more: Captures, outer: Outer | None
+    ) -> None:
         """Begin with what the path to the item captured."""
         super().__init__(value, parent)
+        self.outer = outer
         self.trie = trie
         self.more = more
         self.states: list[State | None] = [None] * len(trie.specs)
+
+
+Outer = tuple[Node, Here, Captures]
 
 
 class Known(Protocol):
@@ -119,24 +125,34 @@ class Run:
         """Those of a mask's rules that hold for an item, or one of ``FOREIGN`` and ``UNCLAIMED``."""
         for at, one in enumerate(scope.alternatives):
             spec = one.spec
-            if one.rest or not mask >> at & 1 or (spec.when is None and spec.sensor is None):
+            if one.rest or not mask >> at & 1 or (spec.when is None and not spec.sensors):
                 continue
             base = self.bindings[spec].captures
             captures = {**base, **more} if more else base
             if spec.when is not None and not spec.when(item, captures, self._facts):
                 mask &= ~(1 << at)
-            elif spec.sensor is not None:
-                sensor = sensor_id(spec.sensor.fill(captures, item, self._facts))
-                if not sensor or not self._own:
+            elif spec.sensors:
+                ids = {sensor_id(template.fill(captures, item, self._facts)) for template in spec.sensors} - {
+                    ""
+                }
+                if not ids or not self._own:
                     return UNCLAIMED
-                if sensor not in self._own:
+                if ids.isdisjoint(self._own):
                     return FOREIGN
         return mask
 
-    def enter(self, scope: Scope, value: Any, parent: Item | None, more: Captures, mask: int) -> bool:
+    def enter(
+        self,
+        scope: Scope,
+        value: Any,
+        parent: Item | None,
+        more: Captures,
+        mask: int,
+        outer: Outer | None = None,
+    ) -> bool:
         """Read an item by these rules of a scope; False: they have no place for such a value.
 
-        ``mask`` is what ``holding`` gave.
+        ``mask`` is what ``holding`` gave; ``outer`` the place of the item in the one around it.
         """
         if mask <= 0:
             self.foreign += mask == FOREIGN
@@ -145,7 +161,7 @@ class Run:
         trie = scope.trie(mask)
         if trie.root.passed:
             return True
-        here = Here(value, parent, trie, more)
+        here = Here(value, parent, trie, more, outer)
         if not trie.root.takes(value):
             return False
         for slot, action in trie.items:
@@ -202,21 +218,16 @@ class Run:
         return understood
 
     def _inner(self, node: Node, value: Any, here: Here, caught: Captures) -> bool:
-        """Read an item within this one, without the members that this one's rules name."""
+        """Read an item within this one; members that its rules do not know may be known to this one's."""
         scope = node.scope
         if scope is None:
             return False
-        if value.__class__ is dict and node.leads_on:
-            value = {
-                name: inner
-                for name, inner in value.items()
-                if not self._named(node, name, inner, here, caught)
-            }
         more = {**here.more, **caught} if caught else here.more
         mask = scope.every
         if scope.conditional:
             mask = self.holding(scope, Item(value, here), more, mask)
-        return self.enter(scope, value, here, more, mask)
+        outer = (node, here, caught) if node.leads_on else None
+        return self.enter(scope, value, here, more, mask, outer)
 
     def _members(self, node: Node, fields: Mapping[str, Any], here: Here, caught: Captures) -> None:
         quick = node.quick
@@ -235,10 +246,15 @@ class Run:
     def _member(self, node: Node, name: str, value: Any, here: Here, caught: Captures) -> None:
         if self._named(node, name, value, here, caught):
             return
-        if self.left is not None and here.parent is None and node is here.trie.root:
-            self.left[name] = value
-        else:
-            self.quarantine = True
+        if node is here.trie.root:
+            if here.outer is not None:
+                outer, around, before = here.outer
+                if self._named(outer, name, value, around, before):
+                    return
+            elif self.left is not None and here.parent is None:
+                self.left[name] = value
+                return
+        self.quarantine = True
 
     def _named(self, node: Node, name: str, value: Any, here: Here, caught: Captures) -> bool:
         """Read a member; False: nothing here is about it."""

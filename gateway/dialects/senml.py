@@ -16,7 +16,8 @@ import msgspec
 from gateway.dialects import cbor, clock
 from gateway.dialects.decode import decode
 from gateway.dialects.draft import Draft
-from gateway.dialects.reading import DialectSettings, Reading
+from gateway.dialects.notebook import Notebook
+from gateway.dialects.reading import Reading
 from gateway.dialects.values import No, is_number, place, take
 from policies.kinds import Kind, catalogue
 
@@ -83,7 +84,7 @@ class Record(msgspec.Struct, frozen=True):
     understood: bool  # false with binary data, or fields we do not know
 
 
-def read(_topic: str, payload: bytes, arrival: int, _settings: DialectSettings) -> Reading:
+def read(_topic: str, payload: bytes, arrival: int, _notebook: Notebook) -> Reading:
     """Read a pack; the channel is a record's name without what was measured."""
     draft = Draft("senml", arrival)
     pack = cbor.decode(payload) if cbor.is_pack(payload) else decode(payload)
