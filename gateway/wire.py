@@ -29,6 +29,7 @@ from vault.store.records import (
     GrantRow,
     SealedChunk,
     SegmentRow,
+    Taught,
     TouchpointRow,
 )
 
@@ -225,6 +226,13 @@ class Replace(Call, frozen=True):
     chunks: list[SealedChunk]
 
 
+class Teach(Call, frozen=True):
+    """-> Done: payloads leave quarantine and their readings come in, at once."""
+
+    statement: Signed
+    taught: Taught
+
+
 OwnerRead = (
     GetOverview
     | GetDevices
@@ -253,6 +261,7 @@ OwnerWrite = (
     | Rewrap
     | EndClient
     | Replace
+    | Teach
 )
 OwnerCall = OwnerRead | OwnerWrite
 

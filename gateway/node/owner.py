@@ -32,10 +32,11 @@ from gateway.wire import (
     Rewrap,
     RotateDevice,
     SetDevice,
+    Teach,
 )
 from vault.errors import FormatError
 from vault.ids import BrandId, DeviceId, GrantId, TouchpointId, VaultId
-from vault.store import grants, handover, people, replace
+from vault.store import grants, handover, people, replace, taught
 from vault.store.records import No
 from vault.store.writer import Writer
 
@@ -44,10 +45,15 @@ _DECODER: msgspec.msgpack.Decoder[OwnerWrite] = msgspec.msgpack.Decoder(OwnerWri
 
 
 class OwnerCalls:
-    """Applies signed calls; ``cut`` ends a device's live connections, on the event loop."""
+    """Applies signed calls; ``cut`` ends a device's connections, ``configured`` gives them its settings."""
 
-    def __init__(self, writer: Writer, cut: Callable[[DeviceId], None]) -> None:
-        self._writer, self._cut = writer, cut
+    def __init__(
+        self,
+        writer: Writer,
+        cut: Callable[[DeviceId], None],
+        configured: Callable[[DeviceId, bytes], None] = lambda _device, _settings: None,
+    ) -> None:
+        self._writer, self._cut, self._configured = writer, cut, configured
         self._nonces: OrderedDict[bytes, int] = OrderedDict()
 
     def apply(self, envelope: Envelope) -> AnyReply:
@@ -97,7 +103,8 @@ class OwnerCalls:
                     DeviceId(device)
                 )
             case SetDevice(device=device, settings=settings):
-                return people.set_device(writer, vault, DeviceId(device), settings)
+                no = people.set_device(writer, vault, DeviceId(device), settings)
+                return no or self._configured(DeviceId(device), settings)
             case RemoveDevice(device=device):
                 return people.remove_device(writer, vault, DeviceId(device)) or self._cut(DeviceId(device))
             case PauseDevice(device=device, paused=True):
@@ -131,6 +138,8 @@ class OwnerCalls:
                 return people.end_client(writer, vault, client)
             case Replace(statement=statement, chunks=chunks):
                 return replace.apply_merge(writer, vault, statement, chunks)
+            case Teach(statement=statement, taught=lesson):
+                return taught.apply_taught(writer, vault, statement, lesson)
             case _:
                 assert_never(call)
 

@@ -7,6 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from policies.grant import GrantState
+from vault.observation import Observation
 from vault.statement import Signed
 
 SETTINGS_MAX: Final = 256 << 10  # bytes, sealed: all devices' settings travel in one answer
@@ -121,6 +122,29 @@ class SealedChunk(msgspec.Struct, frozen=True, array_like=True):
     last_seq: int
     count: int
     body: bytes
+
+
+class Stretch(msgspec.Struct, frozen=True, array_like=True):
+    """Payloads in one lane of quarantine, from one sequence number to another: whole chunks."""
+
+    segment: bytes
+    number: int
+    first_seq: int
+    last_seq: int
+    count: int
+
+
+class Taught(msgspec.Struct, frozen=True, array_like=True):
+    """Payloads that were understood later: of ``stretches`` only ``chunks`` stay, and the readings come in.
+
+    ``dropped`` are values that were understood and are no readings.
+    """
+
+    device: bytes
+    stretches: tuple[Stretch, ...]
+    chunks: tuple[SealedChunk, ...]
+    readings: tuple[Observation, ...]
+    dropped: int = 0
 
 
 class VaultRow(msgspec.Struct, frozen=True):
