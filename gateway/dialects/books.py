@@ -161,6 +161,8 @@ def choose(route: tuple[Bound, ...], message: Message, run: Run) -> Chosen | Non
 
 def document(spec: Spec, message: Message, bound: Bound) -> Any:
     """The document that a rule is about."""
+    if spec.format == "any" and message.shape == _OTHER:
+        return message.payload  # nothing that fields could be in
     value = message.value(spec.format)
     if spec.member is not None and message.shape != _CONTAINER:
         return {spec.member.fill(bound.captures, Item(value, None), {}): value}

@@ -132,9 +132,8 @@ class Run:
             if spec.when is not None and not spec.when(item, captures, self._facts):
                 mask &= ~(1 << at)
             elif spec.sensors:
-                ids = {sensor_id(template.fill(captures, item, self._facts)) for template in spec.sensors} - {
-                    ""
-                }
+                ids = {sensor_id(text.fill(captures, item, self._facts)) for text in spec.sensors}
+                ids.discard("")
                 if not ids or not self._own:
                     return UNCLAIMED
                 if ids.isdisjoint(self._own):

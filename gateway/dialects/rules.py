@@ -153,7 +153,8 @@ class Rule(_Base, frozen=True):
     with the same path holds is not understood.
     ``time``: when the item was measured, the first of these that is there; none: at its arrival.
     ``channel``: a template; which part of the device this is.  At most 255 bytes.
-    ``sensor``: a template; the id of a sensor that may be somebody else's (see ``DialectSettings.own``).
+    ``sensor``: a template, or several; ids of a sensor that may be somebody else's.  It is the person's own
+    if one of them is in ``DialectSettings.own``.
     ``session``, ``number``: paths of a run's id and of the message's number in it, to count gaps.
     ``kinds``: name -> kind, of what a name means here and not in general.
     ``units``: kind -> template; the unit of a kind's numbers where a field has none of its own.
@@ -171,7 +172,7 @@ class Rule(_Base, frozen=True):
     each: str = ""
     time: Time | tuple[Time, ...] = ()
     channel: str = ""
-    sensor: str = ""
+    sensor: str | tuple[str, ...] = ()
     session: str = ""
     number: str = ""
     kinds: dict[str, str] = {}

@@ -37,7 +37,7 @@ class Spec:
         "named",
         "others",
         "rule",
-        "sensor",
+        "sensors",
         "sequence",
         "times",
         "topics",
@@ -60,7 +60,8 @@ class Spec:
         self.others: Others = rule.others
         self.member = Template(rule.member) if rule.member else None
         self.channel = Template(rule.channel)
-        self.sensor = Template(rule.sensor) if rule.sensor else None
+        sensors = (rule.sensor,) if isinstance(rule.sensor, str) else rule.sensor
+        self.sensors = tuple(map(Template, sensors))
         self.each = segments(parse(rule.each))
         kinds = {**(dialect.kinds if dialect is not None else {}), **rule.kinds}
         self.find = finder(kinds)
@@ -84,7 +85,7 @@ class Spec:
                 raise ValueError("session and number go together")
             self.sequence = (getter(counted[0]), getter(counted[1]))
         self.asked = tuple(path for action in self.actions for path in action.asked)
-        templates = (self.channel, *self.units.values(), *(t for t in (self.member, self.sensor) if t))
+        templates = (self.channel, *self.units.values(), *self.sensors, *filter(None, (self.member,)))
         self.named: tuple[Path, ...] = (
             *conditions,
             *moments,

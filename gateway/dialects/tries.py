@@ -102,7 +102,7 @@ class Scope:
         self.root = root
         self.own = sum(1 << at for at, one in enumerate(self.alternatives) if not one.rest)
         self.conditional = any(
-            not one.rest and (one.spec.when is not None or one.spec.sensor is not None)
+            not one.rest and (one.spec.when is not None or bool(one.spec.sensors))
             for one in self.alternatives
         )
         self.tries: dict[int, Trie] = {}
