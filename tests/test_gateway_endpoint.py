@@ -197,6 +197,71 @@ def test_subscriptions_of_mqtt_5_are_answered_with_reasons(opened: Opened) -> No
         assert device.barrier() == [(0x90, b"\0\3\0\1"), (0xB0, b"\0\4\0\0\0")]
 
 
+FILTERS = ["#", "+/#", "hub/secret", "meter/own", "$SYS/#", "$share/g/#", "receipts/meter"]
+
+
+def test_a_device_that_subscribes_to_everything_gets_no_byte_of_another(opened: Opened) -> None:
+    """C4: granted, and nothing is delivered, be it retained, live, another's or its own."""
+    with opened() as running, running.dial() as device, running.dial() as hub:
+        hub.connect(client_id="hub", username="hub", password=b"other")
+        hub.send(client.publish("hub/secret", b"before", retain=True))
+        assert ids([hub.receive()], PUBACK) == [1]
+        device.connect()
+        for number, name in enumerate(FILTERS, 1):
+            device.send(client.subscribe(number, [(name, 2)]))
+            assert device.receive() == (0x90, number.to_bytes(2, "big") + b"\2")
+        hub.send(client.publish("hub/secret", b"after", packet_id=2), client.publish("meter/own", b"x", 2, 3))
+        assert [packet[0] for packet in (hub.receive(), hub.receive())] == [PUBACK, PUBREC]
+        device.send(client.publish("meter/own", b"mine", 0))
+        assert device.barrier() == []
+        assert hub.barrier() == []
+
+
+@pytest.mark.parametrize("version", [3, 4, 5])
+def test_a_will_and_a_retained_message_reach_nobody_and_are_kept_for_nobody(
+    version: int, opened: Opened
+) -> None:
+    """C5: RETAIN means nothing, and the will of a device that vanishes is not published."""
+    with opened() as running, running.dial() as other:
+        other.connect(client_id="other", username="hub", password=b"other")
+        other.send(client.subscribe(1, [("#", 2)]))
+        other.receive()
+        with running.dial() as device:
+            will = ("hub/secret", b"gone", 2, True)
+            assert device.connect(version=version, will=will)[:2] == b"\0\0"
+            device.send(client.publish("hub/secret", b"kept?", version=version, retain=True))
+            assert ids([device.receive()], PUBACK) == [1]
+            assert running.call(lambda: running.endpoint.disconnect("meter")) == 1
+        assert running.ingest.payloads("meter") == [b"kept?"]
+        with running.dial() as late:
+            late.connect(client_id="late", username="hub", password=b"other")
+            late.send(client.subscribe(1, [("hub/secret", 2)]))
+            assert late.barrier() == [(0x90, b"\0\1\2")]
+        assert other.barrier() == []
+        assert running.ingest.stored == [("meter", running.ingest.stored[0][1])]
+
+
+REFUSED_TOPICS = [b"+", b"#", b"a/+/b", b"a/#", b"", b"a\0b", b"\xff", b"\xc0\xaf", b"\xed\xa0\x80"]
+NAMES_ONLY = [b"$SYS/x", b"$share/g/x", b"../../v2", b"x" * 65_535, b"/".join([b"l"] * 200), "кухня".encode()]
+
+
+@pytest.mark.parametrize("topic", REFUSED_TOPICS)
+def test_a_topic_that_is_none_ends_the_connection_with_nothing_stored(topic: bytes, opened: Opened) -> None:
+    with opened() as running, running.dial() as device:
+        device.connect()
+        device.send(client.publish(topic, b"x"))
+        assert device.closed()
+        assert running.ingest.submitted == []
+
+
+def test_any_other_topic_is_only_a_name(opened: Opened) -> None:
+    with opened() as running, running.dial() as device:
+        device.connect()
+        device.send(*(client.publish(topic, b"x", 1, n) for n, topic in enumerate(NAMES_ONLY, 1)))
+        assert ids([device.receive() for _ in NAMES_ONLY], PUBACK) == list(range(1, len(NAMES_ONLY) + 1))
+        assert [topic.encode() for topic in running.ingest.topics()] == NAMES_ONLY
+
+
 def test_packets_sent_together_with_connect_are_all_taken(opened: Opened) -> None:
     with opened() as running, running.dial() as device:
         device.send(client.connect(), client.publish("a", b"1"), client.PINGREQ, client.DISCONNECT)

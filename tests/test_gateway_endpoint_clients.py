@@ -1,4 +1,4 @@
-"""Real clients, unchanged: paho-mqtt, mosquitto_pub and mosquitto_sub are content with the door."""
+"""Real clients, unchanged, are content with the door: paho-mqtt also in WebSockets, mosquitto's over TCP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gateway.node.tls import open_tls
-from tests.mqtt_door import Door, door
+from tests.mqtt_door import Door, Opened, door
 from tests.peers import require_peer
 
 VERSIONS = {
@@ -49,7 +49,11 @@ class Paho:
         self.clean = clean
         self.port = running.port
         self.client = paho.Client(
-            CallbackAPIVersion.VERSION2, client_id, None if self.v5 else clean, protocol=protocol
+            CallbackAPIVersion.VERSION2,
+            client_id,
+            None if self.v5 else clean,
+            protocol=protocol,
+            transport="websockets" if running.websocket else "tcp",
         )
         self.client.username_pw_set("meter", "right")
         if ca is not None:
@@ -98,9 +102,9 @@ class Paho:
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.parametrize("version", VERSIONS)
-def test_paho_publishes_and_everything_is_stored_once(version: str, qos: int) -> None:
+def test_paho_publishes_and_everything_is_stored_once(version: str, qos: int, opened: Opened) -> None:
     payloads = [b"%d" % n for n in range(300)]
-    with door() as running, Paho(running, version) as device:
+    with opened() as running, Paho(running, version) as device:
         assert device.connects == [(False, "Success")]
         for payload in payloads:
             device.client.publish("zigbee2mqtt/kitchen", payload, qos)
@@ -111,8 +115,8 @@ def test_paho_publishes_and_everything_is_stored_once(version: str, qos: int) ->
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_paho_is_told_nothing_before_the_commit(version: str) -> None:
-    with door() as running, Paho(running, version) as device:
+def test_paho_is_told_nothing_before_the_commit(version: str, opened: Opened) -> None:
+    with opened() as running, Paho(running, version) as device:
         running.ingest.held = True
         info = device.client.publish("a", b"1", 1)
         running.ingest.wait(lambda: len(running.ingest.submitted) == 1)
@@ -125,8 +129,8 @@ def test_paho_is_told_nothing_before_the_commit(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_paho_subscribes_to_its_own_topics_and_hears_nothing(version: str) -> None:
-    with door() as running, Paho(running, version) as device:
+def test_paho_subscribes_to_its_own_topics_and_hears_nothing(version: str, opened: Opened) -> None:
+    with opened() as running, Paho(running, version) as device:
         device.client.subscribe([("cmnd/meter/#", 2), ("meter/state", 0)])
         device.wait(lambda: device.granted == [[2, 0]])
         device.client.publish("meter/state", b"on", 1, retain=True)
@@ -138,8 +142,8 @@ def test_paho_subscribes_to_its_own_topics_and_hears_nothing(version: str) -> No
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_paho_with_a_will_is_content_and_the_will_is_not_published(version: str) -> None:
-    with door() as running:
+def test_paho_with_a_will_is_content_and_the_will_is_not_published(version: str, opened: Opened) -> None:
+    with opened() as running:
         device = Paho(running, version)
         device.client.will_set("meter/LWT", b"Offline", 1, retain=True)
         with device:
@@ -152,9 +156,11 @@ def test_paho_with_a_will_is_content_and_the_will_is_not_published(version: str)
 
 @pytest.mark.parametrize("qos", [1, 2])
 @pytest.mark.parametrize("version", VERSIONS)
-def test_paho_with_a_persistent_session_delivers_after_an_interruption(version: str, qos: int) -> None:
+def test_paho_with_a_persistent_session_delivers_after_an_interruption(
+    version: str, qos: int, opened: Opened
+) -> None:
     """The connection breaks between commit and acknowledgement: the message comes again, marked as such."""
-    with door() as running, Paho(running, version, clean=False) as device:
+    with opened() as running, Paho(running, version, clean=False) as device:
         running.ingest.held = True
         device.client.publish("a", b"1", qos)
         running.ingest.wait(lambda: len(running.ingest.submitted) == 1)
@@ -180,8 +186,8 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_paho_is_told_that_its_password_is_wrong(version: str) -> None:
-    with door() as running:
+def test_paho_is_told_that_its_password_is_wrong(version: str, opened: Opened) -> None:
+    with opened() as running:
         device = Paho(running, version)
         device.client.username_pw_set("meter", "wrong")
         with device:
@@ -189,14 +195,14 @@ def test_paho_is_told_that_its_password_is_wrong(version: str) -> None:
         assert running.ingest.submitted == []
 
 
-def test_paho_5_without_a_name_is_given_one() -> None:
-    with door() as running, Paho(running, "5", "") as device:
+def test_paho_5_without_a_name_is_given_one(opened: Opened) -> None:
+    with opened() as running, Paho(running, "5", "") as device:
         device.client.publish("a", b"1", 1)
         device.wait(lambda: len(device.published) == 1)
 
 
-def test_paho_5_with_every_property_of_a_message() -> None:
-    with door() as running, Paho(running, "5") as device:
+def test_paho_5_with_every_property_of_a_message(opened: Opened) -> None:
+    with opened() as running, Paho(running, "5") as device:
         properties = properties_of(PacketTypes.PUBLISH)
         properties.PayloadFormatIndicator = 1
         properties.MessageExpiryInterval = 60
@@ -210,9 +216,9 @@ def test_paho_5_with_every_property_of_a_message() -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_paho_over_tls_pins_the_authority(version: str, tmp_path: Path) -> None:
+def test_paho_over_tls_pins_the_authority(version: str, tmp_path: Path, opened: Opened) -> None:
     ours = open_tls(tmp_path, [], time.time())
-    with door(tls=ours.context) as running, Paho(running, version, ca=ours.ca_path) as device:
+    with opened(tls=ours.context) as running, Paho(running, version, ca=ours.ca_path) as device:
         for n in range(50):
             device.client.publish("a", b"%d" % n, 1)
         device.wait(lambda: len(device.published) == 50)
