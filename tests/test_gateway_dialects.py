@@ -51,7 +51,8 @@ def test_what_a_device_sends_is_read_as_written_down_by_hand(case: dict[str, Any
 
 
 def test_every_dialect_has_devices_that_speak_it() -> None:
-    assert {case["dialect"] for case in DEVICES} == set(NAMES)
+    of_their_own = {path.stem for path in (VECTORS / "devices").glob("*.jsonl")}
+    assert {case["dialect"] for case in DEVICES} | of_their_own >= set(NAMES)
 
 
 DETECTED: list[tuple[str, bytes, str]] = [

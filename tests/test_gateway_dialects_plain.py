@@ -146,9 +146,9 @@ BARE: dict[str, tuple[str, str, Reading]] = {
     "an event": ("app/purchase", "two espressi", observed(("app/purchase", "purchase", "two espressi"))),
     "the state of a switch": ("hall/lamp/state", "OFF", observed(("hall/lamp/state", "switch", False))),
     "the state of a sensor": (
-        "x/sensor/motion/state",
+        "x/hall/motion/state",
         "OFF",
-        observed(("x/sensor/motion/state", "motion", False)),
+        observed(("x/hall/motion/state", "motion", False)),
     ),
     "a state that may be anything": ("x/mode/state", "1", observed(quarantine=True)),
     "a topic that is only a kind": ("temperature", "21.5", observed(("temperature", "temperature", 21.5))),
