@@ -6,7 +6,7 @@ Faults:
 - ``after-recv``: the process kills itself when the Nth message has come from the broker;
 - ``after-commit``: when the node has answered that the Nth message is stored, before it is acknowledged;
 - ``after-ack``: when N messages were acknowledged;
-- ``early``: known bad, acknowledges when a message comes, and kills itself after N of them.
+- ``early``: known bad, acknowledges before it hands over, and kills itself after N messages.
 """
 
 from __future__ import annotations
@@ -155,19 +155,26 @@ def _die() -> None:
 def _put_in(fault: str, number: int) -> None:
     """Replace one step of the bridge by one that fails."""
     count = 0
-    take, stored, settle = Lane.take, Lane._stored, Connection.settle
+    take, hand_over, stored, settle = Lane.take, Lane._hand_over, Lane._stored, Connection.settle
 
     def faulty_take(self: Lane, message: Any, place: Any) -> None:
         nonlocal count
-        count += 1
-        if fault == "after-recv" and count >= number:
-            _die()
-        take(self, message, place)
-        if fault == "early":
-            place.settle()
+        if fault == "after-recv":
+            count += 1
             if count >= number:
-                time.sleep(0.02)
                 _die()
+        take(self, message, place)
+
+    async def faulty_hand_over(self: Lane, batch: list[Held]) -> None:
+        nonlocal count
+        for held in batch if fault == "early" else ():
+            if held.place is not None:
+                held.place.settle()
+            count += 1
+        if fault == "early" and count >= number:
+            time.sleep(0.05)
+            _die()
+        await hand_over(self, batch)
 
     def faulty_stored(self: Lane, batch: list[Held]) -> None:
         nonlocal count
@@ -186,6 +193,7 @@ def _put_in(fault: str, number: int) -> None:
                 _die()
 
     Lane.take = faulty_take  # type: ignore[method-assign]
+    Lane._hand_over = faulty_hand_over  # type: ignore[method-assign]
     Lane._stored = faulty_stored  # type: ignore[method-assign]
     Connection.settle = faulty_settle  # type: ignore[method-assign]
 

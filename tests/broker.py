@@ -86,7 +86,10 @@ class Seen:
 
     delivered: list[bytes] = field(default_factory=list)
     again: list[bytes] = field(default_factory=list)  # of these, with DUP
-    acknowledged: list[bytes] = field(default_factory=list)
+    acknowledged: set[bytes] = field(default_factory=set)
+    forgotten: list[tuple[bytes, bool]] = field(
+        default_factory=list
+    )  # acknowledged, and delivered again; DUP
     unknown: int = 0  # acknowledgements of a packet id that the broker did not await on that connection
     connects: list[tuple[int, str, bool]] = field(default_factory=list)  # version, client id, clean
     filters: list[str] = field(default_factory=list)
@@ -188,13 +191,15 @@ class Tap:
             self.seen.delivered.append(payload)
             if first & 0x08:
                 self.seen.again.append(payload)
+            if payload in self.seen.acknowledged:
+                self.seen.forgotten.append((payload, bool(first & 0x08)))
             awaited[packet_id] = payload
         elif kind == 0x40:
             found = awaited.pop(int.from_bytes(body[:2], "big"), None)
             if found is None:
                 self.seen.unknown += 1
             else:
-                self.seen.acknowledged.append(found)
+                self.seen.acknowledged.add(found)
         elif kind == 0x80:
             at = 2
             if five[0]:
