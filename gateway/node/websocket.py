@@ -102,7 +102,11 @@ class WebSocket(asyncio.Protocol):
         """Take frames for two milliseconds at most, give their bytes to the session, leave the rest."""
         self._turn_due = False
         if self._lost or not self._paused:
-            self._take()
+            try:
+                self._take()
+            except BaseException:
+                self.abort()
+                raise
             if self._inbox and not self._turn_due:
                 self._later()
         if not self._lost:
@@ -171,6 +175,8 @@ class WebSocket(asyncio.Protocol):
                     self._frames.fail(CloseCode.UNSUPPORTED_DATA)
                 elif event.opcode in (Opcode.BINARY, Opcode.CONT) and size:
                     got.append(bytes(event.data))
+        if self._frames.state is State.CONNECTING and self._frames.close_expected():
+            self._deaf = True  # the library has refused the request
 
     def _upgrade(self, request: Request) -> None:
         if request.path.partition("?")[0] != PATH:
