@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.dialects.conditions import compile_conditions, same
+from gateway.dialects.draft import plain_numbers
 from gateway.dialects.paths import ABSENT, ALL, Getter, Item, Path, getter, parse
 from gateway.dialects.patterns import Captures
 from gateway.dialects.rules import Field
@@ -38,6 +38,8 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     value: Value
 
 
+# (kind, low, high, scale, values that are no reading, channel within the rule's)
+Plain = tuple[str, float, float, float, frozenset[float] | None, str]
 Outcome = Found | Remember | No | None  # None: the field does not apply here, or says nothing
 
 
@@ -116,12 +118,20 @@ class Action:
         """Whether it is about several paths of an item, and not about what stands at one."""
         return self._place is not None
 
-    def _plain(self, field: Field) -> tuple[str, float, float] | None:
-        """(kind, low, high) of numbers that can be taken as they are; None: every one must be looked at."""
-        kind = self.kind
-        alone = msgspec.structs.replace(field, path="", kind="", unit="", most=0) == Field()
-        own_unit = kind is not None and kind.name not in self._units and field.unit in ("", kind.unit)
-        return bounds(kind) if kind is not None and alone and own_unit else None
+    def _plain(self, field: Field) -> Plain | None:
+        """How numbers can be taken at once; None: every one must be looked at."""
+        kind, channel = self.kind, self._channel.constant
+        rest = msgspec.structs.replace(field, path="", kind="", unit="", most=0, drop_if=(), channel="")
+        known = _bounds(kind.name) if kind is not None else None
+        if kind is None or known is None or rest != Field() or channel is None:
+            return None
+        if self._unit.constant is None or (not field.unit and kind.name in self._units):
+            return None
+        scale, offset = kind.units.get(field.unit or kind.unit, (0.0, 0.0))
+        if not scale or offset or not all(map(is_number, self._drop_if)):
+            return None
+        drop = frozenset(one for one in self._drop_if if is_number(one)) or None
+        return (kind.name, *known, scale, drop, channel)
 
     def apply(self, raw: Any, item: Item, captures: Captures, facts: Mapping[str, str]) -> Outcome:
         """Read a value; ``raw`` is not looked at where the field is about several paths."""
@@ -213,16 +223,10 @@ class Action:
 Nothing: Final = Remember("", "")  # understood, and nothing to keep
 
 
-def bounds(kind: Kind) -> tuple[str, float, float] | None:
-    """(kind, low, high) of a kind that is a number."""
-    return _bounds().get(kind.name)
-
-
-@functools.cache
-def _bounds() -> dict[str, tuple[str, float, float]]:
-    from gateway.dialects.draft import plain_numbers
-
-    return {name: entry for name, entry in plain_numbers().items() if entry[0] == name}
+def _bounds(kind: str) -> tuple[float, float] | None:
+    """What a kind that is a number can be."""
+    found = plain_numbers().get(kind)
+    return None if found is None or found[0] != kind else found[1:]
 
 
 def _kind(text: str, template: Template) -> Kind | None:

@@ -43,12 +43,11 @@ def compile_conditions(
             path = parse(key)
             paths.append(path)
             tests.append(_at(path, test))
-    if not tests:
-        return None, ()
-    if len(tests) == 1:
-        return tests[0], tuple(paths)
-    every = tuple(tests)
-    return lambda item, captures, facts: all(test(item, captures, facts) for test in every), tuple(paths)
+    return functools.reduce(_both, tests) if tests else None, tuple(paths)
+
+
+def _both(first: Holds, second: Holds) -> Holds:
+    return lambda item, captures, facts: first(item, captures, facts) and second(item, captures, facts)
 
 
 def same(value: Any, wanted: Scalar) -> bool:

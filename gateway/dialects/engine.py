@@ -17,11 +17,12 @@ from gateway.dialects.paths import ABSENT, Item
 from gateway.dialects.patterns import Captures
 from gateway.dialects.specs import Spec
 from gateway.dialects.tries import Node, Scope, Trie
-from gateway.dialects.values import No
+from gateway.dialects.values import INTEGER_MAX, No
 from vault.observation import Observation
 
 FACTS_MAX: Final = 1024  # facts of one message
 _NUMBERS: Final = (float, int)  # and not bool
+_SHORT: Final = CHANNEL_MAX // 4  # characters that surely fit: each has at most four bytes
 NOTHING: Final[Captures] = {}
 UNCLAIMED: Final = -1  # of a sensor, and the person has not said which are theirs
 FOREIGN: Final = -2  # of a sensor that is not
@@ -55,7 +56,7 @@ class State:
         self.channel = channel
         self.time = time
         self.claimed = claimed
-        self.fits = len(channel) <= CHANNEL_MAX // 4 or fits(channel)  # a character has at most four bytes
+        self.fits = len(channel) <= _SHORT or fits(channel)
 
 
 class Here(Item):
@@ -123,6 +124,10 @@ class Run:
 
     def holding(self, scope: Scope, item: Item, more: Captures, mask: int) -> int:
         """Those of a mask's rules that hold for an item, or one of ``FOREIGN`` and ``UNCLAIMED``."""
+        if scope.switch is not None:
+            get, masks, always = scope.switch
+            value = get(item)
+            return mask & (masks.get(value, always) if value.__class__ is str else always)
         for at, one in enumerate(scope.alternatives):
             spec = one.spec
             if one.rest or not mask >> at & 1 or (spec.when is None and not spec.sensors):
@@ -178,15 +183,18 @@ class Run:
         if channel is None:
             channel = spec.channel.fill(captures, here, self._facts)
         time, claimed = self._arrival, None
+        unread = False
         for get, read in spec.times:
             value = get(here)
-            if value is not ABSENT:
-                moment = read(value, self._zone)
-                if moment is None:
-                    self.quarantine = True
-                else:
-                    time, claimed = event_time(moment, self._arrival)
+            if value is ABSENT:
+                continue
+            moment = read(value, self._zone)
+            unread = moment is None
+            if moment is not None:
+                time, claimed = event_time(moment, self._arrival)
                 break
+        if unread:
+            self.quarantine = True
         state = here.states[slot] = State(captures, channel, time, claimed)
         return state
 
@@ -229,17 +237,27 @@ class Run:
         return self.enter(scope, value, here, more, mask, outer)
 
     def _members(self, node: Node, fields: Mapping[str, Any], here: Here, caught: Captures) -> None:
-        quick = node.quick
+        fast = node.fast
         states = here.states
         for name, value in fields.items():
-            bounds = quick.get(name)
-            if bounds is not None and value.__class__ in _NUMBERS and bounds[1] <= value <= bounds[2]:
-                state = states[0] or self._state(here, 0)
-                if state.fits:  # nearly every field of nearly every message
-                    self.observations.append(
-                        Observation(state.channel, bounds[0], state.time, float(value), state.claimed)
-                    )
+            known = fast.get(name)
+            if known is not None:
+                if not known:
                     continue
+                # Nearly every field of nearly every message that is not passed over.
+                slot, kind, low, high, scale, drop, inner = known
+                if value.__class__ in _NUMBERS and -INTEGER_MAX < value < INTEGER_MAX:
+                    state = states[slot] or self._state(here, slot)
+                    if drop is not None and value in drop:
+                        self.dropped += 1
+                        continue
+                    number = float(value) if scale == 1.0 else float(f"{value * scale:.15g}")
+                    channel = state.channel if not inner else child(state.channel, inner)
+                    if low <= number <= high and len(channel) <= _SHORT:
+                        self.observations.append(
+                            Observation(channel, kind, state.time, number, state.claimed)
+                        )
+                        continue
             self._member(node, name, value, here, caught)
 
     def _member(self, node: Node, name: str, value: Any, here: Here, caught: Captures) -> None:
@@ -282,7 +300,7 @@ class Run:
         if isinstance(outcome, Found):
             if outcome.channel:
                 channel = child(channel, outcome.channel)
-                sound = len(channel) <= CHANNEL_MAX // 4 or fits(channel)
+                sound = len(channel) <= _SHORT or fits(channel)
             else:
                 sound = state.fits
             if sound:

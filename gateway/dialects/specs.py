@@ -27,6 +27,7 @@ class Spec:
     __slots__ = (
         "actions",
         "asked",
+        "case",
         "channel",
         "each",
         "everywhere",
@@ -69,6 +70,7 @@ class Spec:
         self.units: Mapping[str, Template] = {_known(kind): Template(text) for kind, text in units.items()}
         self.actions = tuple(Action(field, self.find, self.units) for field in rule.fields)
         self.when, conditions = compile_conditions(rule.when, rule.needs)
+        self.case = _case(rule)
         times = times_of(rule)
         if len(times) > TIMES_MAX:
             raise ValueError("too many times")
@@ -110,6 +112,17 @@ def topics_of(rule: Rule) -> tuple[str, ...]:
 def times_of(rule: Rule) -> tuple[Time, ...]:
     """Where a rule's items say when, in order."""
     return (rule.time,) if isinstance(rule.time, Time) else rule.time
+
+
+def _case(rule: Rule) -> tuple[str, frozenset[str]] | None:
+    """(path, words) of a rule whose only condition is that one of these texts is there."""
+    if len(rule.when) != 1 or rule.needs:
+        return None
+    ((path, wanted),) = rule.when.items()
+    words = wanted if isinstance(wanted, tuple) else (wanted,)
+    if "{" in path or not all(isinstance(word, str) for word in words):
+        return None
+    return path, frozenset(word for word in words if isinstance(word, str))
 
 
 def segments(path: Path) -> tuple[Steps, ...]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.dialects.actions import Action
-from gateway.dialects.paths import ALL, EVERY, Path, Steps
+from gateway.dialects.paths import ALL, EVERY, Getter, Path, Steps, getter, parse
 from gateway.dialects.patterns import Level
 from gateway.dialects.rules import Field, Others
 from gateway.dialects.specs import Spec
@@ -40,6 +40,7 @@ class Node:
         "asked",
         "covered",
         "elements",
+        "fast",
         "ignored",
         "indexes",
         "layer",
@@ -47,7 +48,6 @@ class Node:
         "most",
         "passed",
         "patterns",
-        "quick",
         "resolved",
         "scope",
     )
@@ -67,7 +67,7 @@ class Node:
         self.most = 0
         self.alternatives: list[Alternative] = []
         self.scope: Scope | None = None
-        self.quick: dict[str, tuple[str, float, float]] = {}  # members: numbers of the first rule's channel
+        self.fast: dict[str, Fast] = {}  # members that need no second look
         self.resolved: dict[str, tuple[Hit, ...]] = {}
 
     @property
@@ -90,11 +90,14 @@ class Node:
 
 Hit = tuple[Node, dict[str, str] | None]
 
+# The rule's place and how its numbers are taken; empty: passed over.
+Fast = tuple[()] | tuple[int, str, float, float, float, frozenset[float] | None, str]
+
 
 class Scope:
     """Where items begin: the rules that may be about them."""
 
-    __slots__ = ("alternatives", "conditional", "known", "own", "root", "tries")
+    __slots__ = ("alternatives", "conditional", "own", "root", "switch", "tries")
 
     def __init__(self, alternatives: Sequence[Alternative], *, root: bool = False) -> None:
         """Take rules in their order."""
@@ -105,7 +108,24 @@ class Scope:
             not one.rest and (one.spec.when is not None or bool(one.spec.sensors))
             for one in self.alternatives
         )
+        self.switch = self._switch()
         self.tries: dict[int, Trie] = {}
+
+    def _switch(self) -> tuple[Getter, dict[str, int], int] | None:
+        """Where all conditions are about the text at one path: text -> rules, and those for any other."""
+        cases = [one.spec.case for one in self.alternatives if not one.rest and one.spec.when is not None]
+        sensors = any(one.spec.sensors for one in self.alternatives)
+        if len(cases) < 2 or None in cases or sensors or len({case[0] for case in cases if case}) > 1:
+            return None
+        always = self.every
+        masks: dict[str, int] = {}
+        for at, one in enumerate(self.alternatives):
+            if not one.rest and one.spec.case is not None:
+                always &= ~(1 << at)
+                for word in one.spec.case[1]:
+                    masks[word] = masks.get(word, 0) | 1 << at
+        path = next(case[0] for case in cases if case is not None)
+        return getter(parse(path)), {word: mask | always for word, mask in masks.items()}, always
 
     def trie(self, mask: int) -> Trie:
         """What to look for where these of the rules apply, as bits."""
@@ -126,7 +146,7 @@ class Scope:
 class Trie:
     """The tree for one combination of rules."""
 
-    __slots__ = ("items", "others", "root", "specs", "vocabulary")
+    __slots__ = ("_said", "items", "others", "root", "specs", "vocabulary")
 
     def __init__(self, alternatives: Iterable[Alternative], *, root: bool) -> None:
         """Put all paths into one tree."""
@@ -134,6 +154,7 @@ class Trie:
         self.specs: list[Spec] = []
         self.items: list[tuple[int, Action]] = []  # actions that are about the whole item
         modes: list[tuple[Others, int]] = []
+        self._said: set[tuple[int, str, bytes]] = set()  # fields that are taken
         for one in sorted(alternatives, key=lambda one: one.layer):
             if one.rest:
                 self._lead(one)
@@ -144,9 +165,14 @@ class Trie:
             self._name(one, root=root)
         self.others, self.vocabulary = _mode(modes)
         self._finish(self.root)
+        self._said.clear()
 
     def _take(self, spec: Spec, slot: int, layer: int) -> None:
-        for action in spec.actions:
+        for field, action in zip(spec.rule.fields, spec.actions, strict=True):
+            said = (layer, spec.rule.channel, msgspec.msgpack.encode(field))
+            if said in self._said:
+                continue  # several lessons may say the same
+            self._said.add(said)
             if action.at_item:
                 self.items.append((slot, action))
                 continue
@@ -206,9 +232,9 @@ class Trie:
         for name, child in node.members.items():
             self._finish(child)
             child.passed = child.ignored < _NEVER and not child.searched
-            quick = _quick(child)
-            if quick is not None:
-                node.quick[name] = quick
+            fast = _fast(child)
+            if fast is not None:
+                node.fast[name] = fast
         for _, child in node.patterns:
             self._finish(child)
         for inner in (node.elements, *node.indexes.values()):
@@ -239,9 +265,9 @@ class Trie:
         if len(node.resolved) < RESOLVED_MAX:
             node.resolved[name] = found
             if len(found) == 1 and found[0][1] is None:
-                quick = _quick(found[0][0])
-                if quick is not None:
-                    node.quick[name] = quick
+                fast = _fast(found[0][0])
+                if fast is not None:
+                    node.fast[name] = fast
         return found
 
 
@@ -276,11 +302,14 @@ def _mode(modes: Sequence[tuple[Others, int]]) -> tuple[Others, int]:
     return "quarantine", 0
 
 
-def _quick(node: Node) -> tuple[str, float, float] | None:
-    """(kind, low, high) where all that can be here is a number of the first rule's channel."""
-    if len(node.actions) != 1 or node.actions[0][0] != 0:
+def _fast(node: Node) -> Fast | None:
+    """What is known of a member without looking at its value, or at its number alone."""
+    if node.passed or (node.covered and not node.searched):
+        return ()
+    if len(node.actions) != 1 or node.actions[0][1].plain is None:
         return None
-    return node.actions[0][1].plain
+    slot, action = node.actions[0]
+    return None if action.plain is None else (slot, *action.plain)
 
 
 def _word(kind: Kind, name: str, spec: Spec, slot: int) -> Node:
