@@ -103,27 +103,59 @@ class Bound:
         self.captures: Captures = {**captures, "topic": topic}
 
 
+Pattern = str | tuple[str, ...]
+
+
 class Book:
     """All rules of one source, found by topic."""
 
-    __slots__ = ("_groups", "_literal", "_open", "_routes")
+    __slots__ = ("_groups", "_layer", "_literal", "_next", "_open", "_places", "_routes", "_specs")
 
     def __init__(self, specs: Iterable[Spec], layer: int) -> None:
         """Take rules in their order; those of one topic become a group, in the place of the first."""
-        by_topic: dict[str | tuple[str, ...], list[Spec]] = {}
-        for spec in specs:
-            by_topic.setdefault(spec.rule.topic, []).append(spec)
-        self._groups = [Group(same, layer) for same in by_topic.values()]
+        self._layer = layer
+        self._next = 0
+        self._places: dict[Pattern, int] = {}
+        self._specs: dict[int, list[Spec]] = {}  # by place
+        self._groups: dict[int, Group] = {}  # those that somebody asked for
         self._literal: dict[str, list[int]] = {}
         self._open: list[int] = []
-        for at, group in enumerate(self._groups):
-            literals = [pattern.literal for pattern in group.specs[0].topics]
-            if literals and None not in literals:
-                for text in literals:
-                    self._literal.setdefault(str(text), []).append(at)
-            else:
-                self._open.append(at)
         self._routes: dict[str, tuple[Bound, ...]] = {}
+        self.replace((), specs)
+
+    def replace(self, old: Iterable[Spec], new: Iterable[Spec]) -> None:
+        """Take rules out, and put others in, after those of the same topics."""
+        for spec in old:
+            place = self._places[spec.rule.topic]
+            self._specs[place].remove(spec)
+            self._changed(place, spec)
+            if not self._specs[place]:
+                del self._places[spec.rule.topic], self._specs[place]
+                for places in self._listed(spec):
+                    places.remove(place)
+        for spec in new:
+            known = self._places.get(spec.rule.topic)
+            if known is None:
+                known = self._places[spec.rule.topic] = self._next
+                self._next += 1
+                self._specs[known] = []
+                for places in self._listed(spec):
+                    places.append(known)
+            self._specs[known].append(spec)
+            self._changed(known, spec)
+
+    def _listed(self, spec: Spec) -> list[list[int]]:
+        """Where the place of a rule's topic is listed: under texts that it fits, or among the patterns."""
+        literals = _literals(spec)
+        return [self._literal.setdefault(text, []) for text in literals] if literals else [self._open]
+
+    def _changed(self, place: int, spec: Spec) -> None:
+        self._groups.pop(place, None)
+        literals = _literals(spec)
+        if not literals:
+            self._routes.clear()
+        for text in literals:
+            self._routes.pop(text, None)
 
     def route(self, topic: str) -> tuple[Bound, ...]:
         """The groups that are about a topic, in their order."""
@@ -135,10 +167,19 @@ class Book:
         return found
 
     def _matching(self, topic: str) -> Iterable[Bound]:
-        for at in sorted((*self._literal.get(topic, ()), *self._open)):
-            captures = self._groups[at].match(topic)
+        for place in sorted((*self._literal.get(topic, ()), *self._open)):
+            group = self._groups.get(place)
+            if group is None:
+                group = self._groups[place] = Group(self._specs[place], self._layer)
+            captures = group.match(topic)
             if captures is not None:
-                yield Bound(self._groups[at], topic, captures)
+                yield Bound(group, topic, captures)
+
+
+def _literals(spec: Spec) -> tuple[str, ...]:
+    """The texts that a rule's topic fits, if these are all that it fits."""
+    literals = tuple(pattern.literal for pattern in spec.topics)
+    return tuple(dict.fromkeys(text for text in literals if text is not None)) if None not in literals else ()
 
 
 Chosen = tuple[Bound, int]

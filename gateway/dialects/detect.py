@@ -37,14 +37,15 @@ _remembered = functools.lru_cache(maxsize=4096)(of_topic)
 
 
 def _by_keys(payload: bytes) -> str:
+    document = None
     for entry in _keyed():
-        for needle in entry.needles:
-            if needle not in payload:
-                break
-        else:
-            document = decode(payload)
-            if document.__class__ is not dict or document.keys() >= set(entry.dialect.keys):
-                return entry.name  # what is no JSON is nobody's, and this is the likeliest
+        if not all(any(path.likely(payload) for path in key) for key in entry.keys):
+            continue
+        document = decode(payload) if document is None else document
+        if document.__class__ is not dict:
+            return entry.name  # what is no JSON is nobody's, and this is the likeliest
+        if all(any(path.leads(document) for path in key) for key in entry.keys):
+            return entry.name
     return PLAIN
 
 
@@ -57,7 +58,7 @@ def _patterns() -> tuple[tuple[Topic, str], ...]:
 @functools.cache
 def _keyed() -> tuple[Entry, ...]:
     """Those with more keys first: they say more."""
-    return tuple(sorted((one for one in entries() if one.needles), key=lambda one: -len(one.needles)))
+    return tuple(sorted((one for one in entries() if one.keys), key=lambda one: -len(one.keys)))
 
 
 @functools.cache

@@ -78,13 +78,12 @@ def _with_own(
     first = chosen[0][0].group
     name = TAUGHT if first.layer == 0 else notebook.teacher(first.specs[0]) or dialect
     resends = False
-    if dialect == PLAIN:
+    rest = None if dialect == PLAIN else choose(entry(dialect).book.route(topic), message, run)
+    if rest is None:  # what they leave is read as a plain object's
         run.left = {}
     else:
-        rest = choose(entry(dialect).book.route(topic), message, run)
-        if rest is not None:
-            chosen.append(rest)
-            resends = entry(dialect).dialect.resends
+        chosen.append(rest)
+        resends = entry(dialect).dialect.resends
     reading = _reading(name, topic, message, run, chosen, resends=resends)
     return reading if not run.left else _and_plain(reading, topic, run.left, arrival, notebook)
 

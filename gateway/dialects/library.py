@@ -6,11 +6,13 @@ import functools
 import importlib
 import importlib.resources
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from gateway.dialects.books import Book
+from gateway.dialects.paths import ABSENT, follow
+from gateway.dialects.paths import parse as parse_path
 from gateway.dialects.patterns import Topic
 from gateway.dialects.reading import NAMES, PLAIN, Reading
 from gateway.dialects.rules import Dialect
@@ -24,10 +26,36 @@ DIALECT_LAYER: Final = 2  # after what was taught (0) and learned (1)
 Code = Callable[[str, bytes, int, "Notebook"], Reading | None]
 
 
+class Key:
+    """A path that gives a dialect away."""
+
+    __slots__ = ("_steps", "_words")
+
+    def __init__(self, path: str) -> None:
+        """Compile.
+
+        Raises:
+            ValueError: it is no path to one member.
+        """
+        steps = parse_path(path).steps
+        self._steps = tuple(step for step in steps if isinstance(step, str))
+        if not self._steps or len(self._steps) != len(steps):
+            raise ValueError("a key is a path of members")
+        self._words = tuple(f'"{step}"'.encode() for step in self._steps)
+
+    def likely(self, payload: bytes) -> bool:
+        """Whether the path's names occur in a payload."""
+        return all(word in payload for word in self._words)
+
+    def leads(self, document: Any) -> bool:
+        """Whether the path leads to something."""
+        return follow(document, self._steps) is not ABSENT
+
+
 class Entry:
     """One dialect, ready for use."""
 
-    __slots__ = ("_code", "_topics", "book", "dialect", "name", "needles", "topics")
+    __slots__ = ("_code", "_topics", "book", "dialect", "keys", "name", "topics")
 
     def __init__(self, dialect: Dialect) -> None:
         """Compile a file.
@@ -38,7 +66,9 @@ class Entry:
         self.dialect = dialect
         self.name = dialect.name
         self.topics = tuple(map(Topic, dialect.topics))
-        self.needles = tuple(f'"{key}"'.encode() for key in dialect.keys)
+        self.keys = tuple(
+            tuple(Key(path) for path in ((key,) if isinstance(key, str) else key)) for key in dialect.keys
+        )
         self.book = Book([Spec(rule, dialect) for rule in dialect.rules], DIALECT_LAYER)
         self._topics = tuple(map(Topic, dialect.code))
         self._code: Code | None = None

@@ -35,6 +35,7 @@ class Notebook:
         "_sizes",
         "_specs",
         "_taught",
+        "_teachers",
         "_total",
         "facts",
         "own",
@@ -49,9 +50,10 @@ class Notebook:
         self.own = frozenset(map(sensor_id, settings.own))
         self.facts: dict[str, str] = {}
         self._taught = Book(compiled(settings.taught), _TAUGHT)
-        self._learned: Book | None = None
+        self._learned = Book((), _LEARNED)
         self._lessons: dict[str, Lesson] = {}
         self._specs: dict[str, tuple[Spec, ...]] = {}
+        self._teachers: dict[Spec, str] = {}
         self._sizes: dict[str, int] = {}
         self._total = 0
         for lesson in lessons:
@@ -84,17 +86,19 @@ class Notebook:
         self._lessons[lesson.source] = lesson
         self._sizes[lesson.source] = size
         self._total += size
-        self._specs[lesson.source] = compiled(lesson.rules)
+        specs = self._specs[lesson.source] = compiled(lesson.rules)
+        self._teachers.update(dict.fromkeys(specs, lesson.dialect))
+        self._learned.replace((), specs)
         self.facts.update(lesson.facts)
-        if lesson.rules:
-            self._learned = None
         return True
 
     def _forget(self, lesson: Lesson) -> None:
         del self._lessons[lesson.source]
         self._total -= self._sizes.pop(lesson.source)
-        if self._specs.pop(lesson.source):
-            self._learned = None
+        specs = self._specs.pop(lesson.source)
+        self._learned.replace(specs, ())
+        for spec in specs:
+            del self._teachers[spec]
         if lesson.facts:
             self.facts = {key: text for one in self._lessons.values() for key, text in one.facts.items()}
 
@@ -104,18 +108,11 @@ class Notebook:
 
     def learned(self, topic: str) -> tuple[Bound, ...]:
         """The device's own rules about a topic."""
-        if not self._specs:
-            return ()
-        if self._learned is None:
-            self._learned = Book((spec for specs in self._specs.values() for spec in specs), _LEARNED)
-        return self._learned.route(topic)
+        return self._learned.route(topic) if self._teachers else ()
 
     def teacher(self, spec: Spec) -> str:
         """The dialect whose lesson a rule is from."""
-        for source, specs in self._specs.items():
-            if spec in specs:
-                return self._lessons[source].dialect
-        return ""
+        return self._teachers.get(spec, "")
 
     def with_settings(self, settings: DialectSettings) -> Notebook:
         """The same device, set otherwise."""

@@ -151,7 +151,8 @@ class Rule(_Base, frozen=True):
     ``each``: a path; the rule is about every item it leads to, and all other paths begin there.  Without a
     step for many it is one inner object.  Left out: the item is the document.  An item for which no rule
     with the same path holds is not understood.
-    ``time``: when the item was measured, the first of these that is there; none: at its arrival.
+    ``time``: when the item was measured, the first of these that can be read; none of them there: at its
+    arrival.
     ``channel``: a template; which part of the device this is.  At most 255 bytes.
     ``sensor``: a template, or several; ids of a sensor that may be somebody else's.  It is the person's own
     if one of them is in ``DialectSettings.own``.
@@ -187,7 +188,8 @@ class Dialect(_Base, frozen=True):
 
     ``topics``: patterns that give the dialect away by themselves; of several dialects' patterns, the one
     that is literal further to the left wins.
-    ``keys``: a JSON object with all of these members gives it away on any other topic.
+    ``keys``: paths; a JSON object with something at all of them gives it away on any other topic.  Of paths
+    in a list within the list, one is enough.
     ``arrays``: an array, in JSON or CBOR, does so.
     ``code``: patterns of topics for which the module of the same name ("-" as "_") is asked before the
     rules: ``read(topic, payload, arrival, notebook) -> Reading | None``, None: the rules read it.
@@ -199,7 +201,7 @@ class Dialect(_Base, frozen=True):
     title: str
     about: str
     topics: tuple[str, ...] = ()
-    keys: tuple[str, ...] = ()
+    keys: tuple[str | tuple[str, ...], ...] = ()
     arrays: bool = False
     code: tuple[str, ...] = ()
     resends: bool = False
