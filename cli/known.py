@@ -14,6 +14,16 @@ def find(found: Devices, text: str) -> Device:
     return named[0] if named else pick(found.live, text, lambda one: one.id, "device", HINT)
 
 
+def find_released(found: Devices, text: str) -> Device | None:
+    """The device of this name or id that was released, the latest of several; None: a live one is meant."""
+    wanted = text.casefold()
+    if any(one.name.casefold() == wanted or one.id.text.startswith(wanted) for one in found.live):
+        return None
+    released = [one for one in found.devices if one.row.released is not None]
+    same = [one for one in released if one.name.casefold() == wanted or one.id.text.startswith(wanted)]
+    return same[-1] if wanted and same else None
+
+
 def find_all(found: Devices, names: tuple[str, ...]) -> list[Device]:
     """Devices by name, removed ones too; all of them where none is named."""
     if not names:
