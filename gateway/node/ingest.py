@@ -149,15 +149,18 @@ class WriterThread:
                     if self._ended:
                         return
                     self._wake.wait()
-            shared: list[_Waiting | _Noting] = []
-            while self._queue and not isinstance(self._queue[0], _Job):
-                item = self._queue.popleft()
-                if not isinstance(item, _Job):
-                    shared.append(item)
-            if shared:
-                self._commit(shared)
-            elif isinstance(job := self._queue.popleft(), _Job):
-                self._work(job)
+            self._turn()  # whose frame is gone while we wait: what is known of a device goes with its links
+
+    def _turn(self) -> None:
+        shared: list[_Waiting | _Noting] = []
+        while self._queue and not isinstance(self._queue[0], _Job):
+            item = self._queue.popleft()
+            if not isinstance(item, _Job):
+                shared.append(item)
+        if shared:
+            self._commit(shared)
+        elif isinstance(job := self._queue.popleft(), _Job):
+            self._work(job)
 
     def _commit(self, shared: Sequence[_Waiting | _Noting]) -> None:
         now = self._writer.clock()

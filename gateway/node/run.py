@@ -88,7 +88,7 @@ async def serve(config: NodeConfig) -> None:
             wss=listening.wss,
         )
 
-    calls = NodeCalls(writer, thread, OwnerCalls(writer, cut), watch, status)
+    calls = NodeCalls(writer, thread, OwnerCalls(writer, cut, ingest.configure), watch, status)
     rpc = RpcServer(calls, Bridges(ingest), data.socket)
     await rpc.start()
     gc.freeze()  # what start-up made stays; a collection need not look at it again

@@ -161,6 +161,12 @@ class Reader:
         row = _one(self._must(vault), "SELECT learned FROM device WHERE id = ?", device)
         return row[0] if row else None
 
+    def device_notes(self, vault: VaultId, device: bytes) -> tuple[bytes | None, bytes | None, bytes | None]:
+        """(wrapped notes key, settings, lessons) of a device, each sealed, or None where there are none."""
+        sql = "SELECT wrapped_notes, settings, learned FROM device WHERE id = ?"
+        row = _one(self._must(vault), sql, device)
+        return (row[0], row[1], row[2]) if row else (None, None, None)
+
     def device_verifier(self, vault: VaultId, device: bytes) -> bytes | None:
         """What a device's password is checked against; None: unknown or removed."""
         connection = self._vault(vault)
