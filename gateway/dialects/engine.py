@@ -128,6 +128,7 @@ class Run:
             get, masks, always = scope.switch
             value = get(item)
             return mask & (masks.get(value, always) if value.__class__ is str else always)
+        settled: str | tuple[str, ...] = ()  # whose sensor it is; rules of one topic mostly ask the same
         for at, one in enumerate(scope.alternatives):
             spec = one.spec
             if one.rest or not mask >> at & 1 or (spec.when is None and not spec.sensors):
@@ -136,7 +137,8 @@ class Run:
             captures = {**base, **more} if more else base
             if spec.when is not None and not spec.when(item, captures, self._facts):
                 mask &= ~(1 << at)
-            elif spec.sensors:
+            elif spec.sensors and spec.rule.sensor != settled:
+                settled = spec.rule.sensor
                 ids = {sensor_id(text.fill(captures, item, self._facts)) for text in spec.sensors}
                 ids.discard("")
                 if not ids or not self._own:

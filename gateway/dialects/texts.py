@@ -43,7 +43,7 @@ Piece = str | Capture | At | Fact
 class Template:
     """A compiled template."""
 
-    __slots__ = ("_levels", "_only", "constant", "facts", "names", "paths")
+    __slots__ = ("_alone", "_levels", "_only", "constant", "facts", "names", "paths")
 
     def __init__(self, text: str, *, nested: int = _NESTED) -> None:
         """Compile.
@@ -60,7 +60,9 @@ class Template:
         self.constant: str | None = None
         if all(isinstance(piece, str) for piece in pieces):
             self.constant = "".join(piece for piece in pieces if isinstance(piece, str))
-        self._only = pieces[0].name if len(pieces) == 1 and isinstance(pieces[0], Capture) else None
+        only = pieces[0] if len(pieces) == 1 else None
+        self._only = only.name if isinstance(only, Capture) else None
+        self._alone = only.get if isinstance(only, At) else None
         self.facts = any(isinstance(piece, Fact) for piece in pieces)
         keys = [piece.key for piece in pieces if isinstance(piece, Fact)]
         self.paths: tuple[Path, ...] = (
@@ -77,6 +79,8 @@ class Template:
             return self.constant
         if self._only is not None:
             return captures.get(self._only, "")
+        if self._alone is not None:
+            return text_of(self._alone(item))
         parts = []
         for level in self._levels:
             if level.__class__ is str:
