@@ -47,6 +47,7 @@ WHOLE: dict[str, dict[str, Any]] = {
         "temperature": {"tC": 42.0, "tF": 107.6},
     },
     "temperature:100": {"tC": 19.5, "tF": 67.1},
+    "thermostat:0": {"enable": True, "target_C": 21.0, "current_C": 20.1, "output": False},
     "voltmeter:100": {"voltage": 4.25},
     "wifi": {"sta_ip": "192.0.2.1", "status": "got ip", "ssid": "home", "rssi": -60},
     "sys": {"mac": "A0B1", "uptime": 5},
@@ -121,6 +122,9 @@ def test_a_whole_status_is_understood() -> None:
         ("switch:0", "energy"): 26.06425,
         ("switch:0", "energy_returned"): 0.0015,
         ("temperature:100", "temperature"): 19.5,
+        ("thermostat:0", "target_temperature"): 21.0,
+        ("thermostat:0", "temperature"): 20.1,
+        ("thermostat:0", "switch"): False,
         ("voltmeter:100", "voltage"): 4.25,
         ("wifi", "signal_strength"): -60.0,
     }

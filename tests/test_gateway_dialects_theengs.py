@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dialects import DialectSettings, Notebook, Reading, read
+from gateway.dialects import DialectSettings, Lesson, Notebook, Reading, read
+from gateway.dialects.rules import Field, Rule
 from vault.observation import Observation
 
 NOW = 1_790_000_000_000
@@ -66,6 +67,18 @@ def test_a_sensor_is_known_by_any_of_its_ids(known: str) -> None:
     assert found.foreign == 0
 
 
+def test_what_a_gateway_declares_of_a_neighbour_s_sensor_changes_nothing() -> None:
+    """Gateways declare to Home Assistant whatever they hear."""
+    topic = "home/OpenMQTTGateway/BTtoMQTT/001122334455"
+    rule = Rule(topic=topic, fields=(Field(path="bpm", kind="heart_rate"),))
+    notebook = Notebook(DialectSettings(own=(MINE,)), (Lesson("homeassistant/sensor/1/config", (rule,)),))
+    found = read(topic, json.dumps(STRAP).encode(), NOW, notebook)
+    assert (found.observations, found.quarantine, found.foreign) == ((), False, 1)
+    notebook = Notebook(DialectSettings(), notebook.lessons)
+    found = read(topic, json.dumps(STRAP).encode(), NOW, notebook)
+    assert (found.observations, found.quarantine, found.foreign) == ((), True, 0)
+
+
 def test_what_an_own_sensor_says_and_nobody_understands_is_kept() -> None:
     assert hear("AABBCCDDEEFF", {"servicedata": "fe00"}).quarantine
     assert read("home/OpenMQTTGateway/BTtoMQTT/AABBCCDDEEFF", b"\x00\xff", NOW, OWNER).quarantine
@@ -100,6 +113,12 @@ def test_probes_of_one_thermometer_are_apart() -> None:
         ("AABBCCDDEEFF/probe 1", 23.0),
         ("AABBCCDDEEFF/probe 2", 115.0),
     ]
+    assert not found.quarantine
+
+
+def test_a_gateway_that_knows_the_time_says_when() -> None:
+    found = hear("AABBCCDDEEFF", {"model_id": "H10", "bpm": 70, "unixtime": NOW // 1000 - 60})
+    assert [one.time for one in found.observations] == [NOW - 60_000]
     assert not found.quarantine
 
 
