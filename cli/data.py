@@ -6,22 +6,23 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import rich_click as click
 
+from cli import files
 from cli import readings as rows_of
 from cli.known import find_all
 from cli.output import new_file
 from cli.passphrase import PassphraseSource
+from cli.period import period
 from cli.progress import Bar
 from cli.readings import find_kind
 from cli.render import count, emit
 from cli.session import suggest, unlocked, with_vault
 from cli.text import json_text
-from cli.times import moment, span
+from cli.times import span
 from cli.values import unit_of
-from gateway import wire
 from gateway.client import device as devices
 from gateway.client.read import DAY_MS, Archive, Reading, Wanted, is_reading
 from gateway.client.session import Session
@@ -31,16 +32,12 @@ from vault.segment import Lane
 NEAR_DAYS = 1  # `tail` looks at readings of yesterday, today and tomorrow
 
 
-class Period(NamedTuple):
-    """[since, until) in milliseconds."""
-
-    since: int
-    until: int
-
-
 @click.group("data")
 def data() -> None:
     """See, follow and export your readings."""
+
+
+data.add_command(files.files)
 
 
 @data.command("show")
@@ -64,10 +61,10 @@ def show(
     wanted_kind = find_kind(kind) if kind else None
     with unlocked(home, passphrase) as session, Bar("reading") as bar:
         found = devices.fetch(session)
-        period = _period(session, since, until)
+        within = period(session, since, until)
         wanted = _wanted({one.id for one in find_all(found, names)}, {wanted_kind} if wanted_kind else None)
         called = found.names()
-        series = rows_of.by_series(Archive(session).readings(*period, wanted, bar))
+        series = rows_of.by_series(Archive(session).readings(*within, wanted, bar))
     rows = [
         rows_of.summary(called, *item, readings=wanted_kind is not None) for item in sorted(series.items())
     ]
@@ -116,11 +113,11 @@ def export(
     chosen = {find_kind(kind) for kind in kinds} or None
     with unlocked(home, passphrase) as session, Bar("exporting") as bar:
         found = devices.fetch(session)
-        period = _period(session, since, until)
+        within = period(session, since, until)
         wanted = _wanted({one.id for one in find_all(found, names)}, chosen)
         called = found.names()
         progress = None if output is None and sys.stdout.isatty() else bar  # lines on a screen are enough
-        found_readings = Archive(session).readings(*period, wanted, progress)
+        found_readings = Archive(session).readings(*within, wanted, progress)
         rows = (rows_of.row_of(called, one) for one in found_readings)
         write = rows_of.write_csv if form == "csv" else rows_of.write_lines
         if output is None:
@@ -158,17 +155,6 @@ def tail(
                 called = devices.fetch(session).names()
             row = rows_of.row_of(called, reading)
             print(json_text(row) if as_json else rows_of.line(row, reading), flush=True)
-
-
-def _period(session: Session, since: str | None, until: str | None) -> Period:
-    """What was asked for, cut to the days that hold anything."""
-    now = session.clock()
-    overview = session.ask(wire.GetOverview(), wire.Overview)
-    if overview.first_day is None or overview.last_day is None:
-        return Period(0, 0)
-    start = moment(since, now) if since else 0
-    end = moment(until, now) if until else now + DAY_MS
-    return Period(max(start, overview.first_day * DAY_MS), min(end, (overview.last_day + 1) * DAY_MS))
 
 
 def _wanted(chosen: set[DeviceId], kinds: set[str] | None, *, new: bool = False) -> Wanted:

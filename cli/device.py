@@ -8,7 +8,7 @@ from typing import Any
 
 import rich_click as click
 
-from cli import options, pair
+from cli import options, pair, release, settings
 from cli.ask import confirm
 from cli.known import find
 from cli.passphrase import PassphraseSource
@@ -26,13 +26,24 @@ LOOK_BACK_DAYS = 31  # how far channels and payloads are looked for
 SAMPLES = 5  # payloads that were not understood
 FIRST_BYTES = 60  # of each
 
+# What a device's row counts besides readings, and what a person calls it.
+COUNTS = {
+    "dropped": ("value", "no such device can have measured"),
+    "duplicates": ("reading", "sent again, and kept once"),
+    "gaps": ("message", "it numbered, and we never had"),
+    "foreign": ("reading", "of sensors that are not yours; not kept"),
+    "blobs": ("file", "kept as they are: see `hypertouch data files`"),
+}
+
 
 @click.group("device")
 def device() -> None:
     """Connect the devices and apps that publish into your vault."""
 
 
-for command in (pair.add, pair.rotate, pair.authority):
+for command in (pair.add, settings.set_, pair.rotate, pair.authority):
+    device.add_command(command)
+for command in (release.pause, release.resume, release.release, release.check_release):
     device.add_command(command)
 
 
@@ -51,7 +62,7 @@ def list_(passphrase: PassphraseSource, home: Path, as_json: bool) -> None:
             (
                 one.name,
                 one.id.short,
-                "never" if one.row.last_seen is None else ago(one.row.last_seen, now),
+                _seen(one, now),
                 f"{one.row.readings:,}",
                 ", ".join(row["channels"]),
             )
@@ -73,7 +84,10 @@ def show(name: str, passphrase: PassphraseSource, home: Path, as_json: bool) -> 
         one = find(devices.fetch(session), name)
         seen = _series(session)
         kept = _quarantine(session, one)
+        set_ = devices.settings_of(session, one)
+        lessons = devices.lessons_of(session, one)
     kinds = Counter((series.channel, series.kind) for series in seen if series.device == one.id)
+    counts = {name: getattr(one.row, name) for name in COUNTS}
     row = _row(one, seen) | {
         "kinds": sorted({kind for _, kind in kinds}),
         "quarantine": {
@@ -82,24 +96,36 @@ def show(name: str, passphrase: PassphraseSource, home: Path, as_json: bool) -> 
                 {"time": rfc3339(time), "topic": topic, "payload": payload} for time, topic, payload in kept
             ],
         },
-        "dropped": one.row.dropped,
+        **counts,
+        "declared": len(lessons),
+        "timezone": set_.timezone,
+        "dialect": set_.dialect,
+        "own": list(set_.own),
+        "taught": len(set_.taught),
     }
     now = now_ms()
     lines = [
         f"{escape(one.name)}  {one.id.text}",
         f"  added      {ago(one.row.created, now)}",
-        f"  last seen  {'never' if one.row.last_seen is None else ago(one.row.last_seen, now)}",
+        f"  last seen  {_seen(one, now)}",
         f"  sent       {count(one.row.readings, 'reading')}",
     ]
     lines += [
         f"  reports    {escape(channel) or 'itself'}: {escape(kind)}" for channel, kind in sorted(kinds)
     ]
-    if one.row.dropped:
-        lines.append(f"  dropped    {count(one.row.dropped, 'value')} no such device can have measured")
+    if lessons:
+        lines.append(f"  declared   {count(len(lessons), 'description')} of what it sends")
+    if set_.own:
+        lines.append(f"  own        {escape(', '.join(set_.own))}")
+    lines += [
+        f"  {name:<10} {count(n, noun)} {why}" for name, (noun, why) in COUNTS.items() if (n := counts[name])
+    ]
     if one.row.quarantined:
         lines.append(f"  kept whole {count(one.row.quarantined, 'payload')} not understood, the latest:")
         lines += [f"    {rfc3339(time)}  {escape(topic)}  {payload}" for time, topic, payload in kept]
     emit(row, as_json, "\n".join(lines))
+    if kept:
+        suggest(as_json, (f"device teach {one.name!r}", "say what these mean"))
 
 
 @device.command("remove")
@@ -116,6 +142,12 @@ def remove(name: str, yes: bool, passphrase: PassphraseSource, home: Path, as_js
     suggest(as_json, ("device list", "see the others"))
 
 
+def _seen(one: Device, now: int) -> str:
+    """When it last sent something, and whether it may."""
+    when = "never" if one.row.last_seen is None else ago(one.row.last_seen, now)
+    return when if one.row.paused is None else f"{when}, paused"
+
+
 def _row(one: Device, seen: set[Series]) -> dict[str, Any]:
     return {
         "device": one.id.text,
@@ -124,6 +156,7 @@ def _row(one: Device, seen: set[Series]) -> dict[str, Any]:
         "last_seen": None if one.row.last_seen is None else rfc3339(one.row.last_seen),
         "readings": one.row.readings,
         "quarantined": one.row.quarantined,
+        "paused": one.row.paused is not None,
         "channels": sorted({series.channel for series in seen if series.device == one.id} - {""}),
     }
 

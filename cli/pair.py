@@ -17,12 +17,14 @@ from cli.output import new_file
 from cli.passphrase import PassphraseSource
 from cli.render import count, emit, escape
 from cli.session import suggest, unlocked, with_vault
+from cli.settings import settings
 from cli.times import span
 from gateway.client import device as devices
 from gateway.client.device import Credential
 from gateway.client.read import DAY_MS, Archive, Reading
 from gateway.client.session import Session
 from vault.ids import DeviceId
+from vault.segment import is_reserved
 
 WAIT: Final = "2m"
 POLL_S: Final = 1.0
@@ -47,6 +49,8 @@ class First(NamedTuple):
     show_default=True,
     help="What it is: print exactly what that product needs.",
 )
+@click.option("--timezone", metavar="ZONE", help="Where its times without a zone are; else as this computer.")
+@click.option("--own", multiple=True, metavar="ID", help="A sensor it hears is yours; may be repeated.")
 @click.option("--wait", metavar="TIME", help=f"Wait so long for its first readings; {WAIT} at a terminal.")
 @click.option("--no-wait", is_flag=True, help="Return at once.")
 @click.option("--no-qr", is_flag=True, help="Do not draw the code for a phone's camera.")
@@ -54,6 +58,8 @@ class First(NamedTuple):
 def add(
     name: str,
     profile: str,
+    timezone: str | None,
+    own: tuple[str, ...],
     wait: str | None,
     no_wait: bool,
     no_qr: bool,
@@ -63,8 +69,9 @@ def add(
 ) -> None:
     """Make the credential that one device connects with."""
     patience = _patience(wait, no_wait, as_json)
+    begun = settings(timezone, own)
     with unlocked(home, passphrase) as session:
-        made = devices.add(session, name)
+        made = devices.add(session, name, begun)
         show(made, profile, home, as_json, qr=not no_qr)
         seen = _wait(session, made, patience) if patience else First(0, 0)
     steps = [("data tail", "watch its readings arrive"), ("device list", "see when it was last seen")]
@@ -190,7 +197,7 @@ def _arriving(session: Session, made: Credential, patience: float) -> First:
         time.sleep(min(POLL_S, left))
         for reading in _new(archive, session, made.device, seq):
             seq = reading.seq
-            if reading.observation.kind.startswith("_"):
+            if is_reserved(reading.observation.kind):
                 others += 1
                 continue
             if not readings:

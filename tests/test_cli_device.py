@@ -13,6 +13,8 @@ from vault.observation import Observation
 
 __all__ = ["desk", "open_desk"]
 
+SENSOR = "AA:BB:CC:DD:EE:FF"
+
 
 def now() -> int:
     return time.time_ns() // 1_000_000
@@ -105,3 +107,56 @@ def test_rotate_makes_another_password_and_remove_ends_it(open_desk: Desk) -> No
     assert open_desk.json("device", "remove", "meter", "--yes")["device"] == device.text
     assert open_desk.json("device", "list") == []
     assert open_desk.run("device", "rotate", "meter", "--yes").status == 5
+
+
+def test_what_a_device_cannot_say_is_set_and_shown(open_desk: Desk) -> None:
+    open_desk.json("device", "add", "meter", "--timezone", "Europe/Berlin", "--own", SENSOR)
+    told = open_desk.json("device", "set", "meter")
+    assert (told["timezone"], told["own"], told["dialect"]) == (
+        "Europe/Berlin",
+        ["AA:BB:CC:DD:EE:FF"],
+        "detect",
+    )
+    changed = open_desk.json(
+        "device", "set", "meter", "--dialect", "tasmota", "--timezone", "UTC", "--own", "11-22",
+        "--not-own", "aabbccddeeff",
+    )  # fmt: skip
+    assert (changed["timezone"], changed["own"], changed["dialect"]) == ("UTC", ["11-22"], "tasmota")
+    assert open_desk.json("device", "set", "meter") == changed
+    shown = open_desk.json("device", "show", "meter")
+    assert (shown["timezone"], shown["own"], shown["dialect"]) == ("UTC", ["11-22"], "tasmota")
+    assert open_desk.json("device", "set", "meter", "--dialect", "detect")["dialect"] == "detect"
+
+
+def test_a_key_is_read_from_a_file_and_never_shown(open_desk: Desk) -> None:
+    open_desk.json("device", "add", "phone")
+    key = open_desk.write("key", "correct horse\n")
+    assert open_desk.json("device", "set", "phone", "--secret-file", key)["secret"] is True
+    assert "horse" not in open_desk.run("device", "set", "phone").out
+    assert open_desk.json("device", "set", "phone", "--no-secret")["secret"] is False
+    assert open_desk.run("device", "set", "phone", "--no-secret", "--secret-file", key).status == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--timezone", "Mars/Olympus"),
+        ("--timezone", "Europe"),
+        ("--timezone", "../etc"),
+        ("--dialect", "klingon"),
+    ],
+)
+def test_what_there_is_not_cannot_be_set(open_desk: Desk, words: tuple[str, str]) -> None:
+    open_desk.add_device()
+    before = open_desk.json("device", "set", "meter")
+    assert open_desk.run("device", "set", "meter", *words).status == 2
+    assert open_desk.json("device", "set", "meter") == before
+
+
+def test_a_new_device_is_where_this_computer_is(open_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    open_desk.add_device()
+    assert open_desk.json("device", "set", "meter")["timezone"] == "Asia/Kathmandu"
+    monkeypatch.setenv("TZ", "CET-1CEST")  # a rule, and not a name
+    open_desk.add_device("other")
+    assert open_desk.json("device", "set", "other")["timezone"] == "UTC"

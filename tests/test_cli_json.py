@@ -62,7 +62,8 @@ DEVICE = answer(
     notes=list[str],
 )
 DEVICE_ROW = answer(
-    device=str, name=str, created=str, last_seen=Maybe, readings=int, quarantined=int, channels=list[str]
+    device=str, name=str, created=str, last_seen=Maybe, readings=int, quarantined=int, paused=bool,
+    channels=list[str],
 )
 SAMPLE = answer(time=str, topic=str, payload=str)
 SELECTOR = answer(device=str, kind=str, channels=list[str] | None)
@@ -98,7 +99,12 @@ SCHEMAS: dict[str, Any] = {
     "device rotate": DEVICE,
     "device list": many(DEVICE_ROW),
     "device show": more(
-        DEVICE_ROW, kinds=list[str], dropped=int, quarantine=answer(count=int, samples=many(SAMPLE))
+        DEVICE_ROW, kinds=list[str], quarantine=answer(count=int, samples=many(SAMPLE)), dropped=int,
+        duplicates=int, gaps=int, foreign=int, blobs=int, declared=int, timezone=str, dialect=str,
+        own=list[str], taught=int,
+    ),
+    "device set": answer(
+        device=str, name=str, timezone=str, dialect=str, own=list[str], secret=bool, taught=int
     ),
     "device remove": answer(device=str, name=str),
     "brand add": BRAND,
@@ -122,6 +128,7 @@ SCHEMAS: dict[str, Any] = {
     ),
     "grant revoke": answer(grant=str, brand=str, status=str, readings=int, retention=Maybe),
     "data show": answer(kind=str, unit=str, series=many(SERIES)),
+    "data files": many(answer(time=str, device=str, topic=str, type=str, bytes=int, file=Maybe)),
     "data export": READING,
     "data tail": READING,
     "ledger log": many(ENTRY),
@@ -176,7 +183,8 @@ def test_every_answer_is_as_its_schema_says(server: Running) -> None:
     tell("device add", "meter")
     tell("device add", "old")
     meter = tell("device rotate", "meter", "--yes")
-    publish(meter, [("a", b'{"temperature":21.5,"energy":3.25}'), ("b", b"\xff")])
+    publish(meter, [("a", b'{"temperature":21.5,"energy":3.25}'), ("b", b"\xff"), ("c", b"GIF89a" + bytes(30))])
+    tell("device set", "meter", "--timezone", "Europe/Berlin")
     brand = tell("brand add", "Acme", "--site", "https://acme.example")
     touchpoint = tell("touchpoint new", "Acme")["touchpoint"]
     acme = Acme(server.http, brand["client_id"], brand["client_secret"])
@@ -190,6 +198,7 @@ def test_every_answer_is_as_its_schema_says(server: Running) -> None:
     tell("grant show", grant)
     tell("device show", "meter")
     tell("data show", "energy")
+    assert tell("data files")["type"] == "gif"
     assert tell("data export")["unit"] == "Cel"
     tell("data tail", "--for", "1s")
     tell("status")

@@ -7,7 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from policies.grant import GrantState
-from vault.observation import Observation
+from vault.observation import Observation, Place
 from vault.statement import Signed
 
 SETTINGS_MAX: Final = 256 << 10  # bytes, sealed: all devices' settings travel in one answer
@@ -134,6 +134,21 @@ class Stretch(msgspec.Struct, frozen=True, array_like=True):
     count: int
 
 
+class NewReading(msgspec.Struct, frozen=True, array_like=True):
+    """An ``Observation`` on its way in from the owner's client: of a kind that a device can report."""
+
+    channel: str
+    kind: str
+    time: int
+    value: float | bool | str | Place
+    claimed: int | None = None
+
+    @property
+    def observation(self) -> Observation:
+        """The same, as it is stored."""
+        return Observation(self.channel, self.kind, self.time, self.value, self.claimed)
+
+
 class Taught(msgspec.Struct, frozen=True, array_like=True):
     """Payloads that were understood later: of ``stretches`` only ``chunks`` stay, and the readings come in.
 
@@ -143,7 +158,7 @@ class Taught(msgspec.Struct, frozen=True, array_like=True):
     device: bytes
     stretches: tuple[Stretch, ...]
     chunks: tuple[SealedChunk, ...]
-    readings: tuple[Observation, ...]
+    readings: tuple[NewReading, ...]
     dropped: int = 0
 
 

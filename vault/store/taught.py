@@ -86,7 +86,8 @@ def apply_taught(writer: Writer, vault: VaultId, signed: Signed, taught: Taught)
     kinds = catalogue()
     if taught.dropped < 0 or len(taught.readings) > READINGS_MAX:
         return No("invalid", "more than is taken in one call")
-    if not all(one.time in bounds and is_reading(one, kinds) for one in taught.readings):
+    readings = [one.observation for one in taught.readings]
+    if not all(one.time in bounds and is_reading(one, kinds) for one in readings):
         return No("invalid", "something among the readings is none")
 
     def steps(connection: sqlite3.Connection) -> None:
@@ -105,9 +106,9 @@ def apply_taught(writer: Writer, vault: VaultId, signed: Signed, taught: Taught)
             [(one.segment,) for one in taught.stretches if bytes(one.segment) not in written],
         )
 
-    arrival = Arrival(vault, device, min(days) * DAY_MS, taught.readings, dropped=taught.dropped)
-    told = tuple(sorted({one.kind for one in taught.readings}))
-    entry = Entry(now, "device", kinds=told, readings=len(taught.readings), note="taught")
+    arrival = Arrival(vault, device, min(days) * DAY_MS, readings, dropped=taught.dropped)
+    told = tuple(sorted({one.kind for one in readings}))
+    entry = Entry(now, "device", kinds=told, readings=len(readings), note="taught")
     writer.transact(vault, entry, steps, arrivals=[arrival])
     return None
 
