@@ -8,7 +8,7 @@ from typing import Any, Final
 from gateway.dialects.decode import decode, word
 from gateway.dialects.engine import Binding, Run
 from gateway.dialects.paths import ABSENT, Item
-from gateway.dialects.patterns import Captures
+from gateway.dialects.patterns import Caught
 from gateway.dialects.specs import Spec
 from gateway.dialects.tries import Alternative, Scope
 
@@ -100,7 +100,7 @@ class Bound:
         """Bind all its rules."""
         self.group = group
         self.bindings = {spec: Binding(spec, topic, captures) for spec in group.specs}
-        self.captures: Captures = {**captures, "topic": topic}
+        self.captures = Caught({**captures, "topic": topic})
 
 
 Pattern = str | tuple[str, ...]

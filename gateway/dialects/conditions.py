@@ -65,7 +65,8 @@ def _at(path: Path, test: _Test) -> Holds:
 
 
 def _filled(template: Template, test: _Test) -> Holds:
-    return lambda item, captures, facts: test(template.fill(captures, item, facts))
+    fill = template.fill
+    return lambda item, captures, facts: test(fill(captures, item, facts))
 
 
 def _present(value: Any) -> bool:
@@ -76,6 +77,9 @@ def _test(wanted: Scalar | tuple[Scalar, ...] | Check) -> _Test:
     if isinstance(wanted, Check):
         return functools.partial(_checked, wanted)
     if isinstance(wanted, tuple):
+        words = frozenset(one for one in wanted if isinstance(one, str))
+        if len(words) == len(wanted):
+            return lambda value: value.__class__ is str and value in words
         return lambda value: any(same(value, one) for one in wanted)
     if isinstance(wanted, str):
         return lambda value: value.__class__ is str and value == wanted

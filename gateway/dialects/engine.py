@@ -14,7 +14,7 @@ from gateway.dialects.actions import Found, Nothing, Outcome
 from gateway.dialects.clock import event_time
 from gateway.dialects.draft import CHANNEL_MAX, child, fits
 from gateway.dialects.paths import ABSENT, Item
-from gateway.dialects.patterns import Captures
+from gateway.dialects.patterns import Captures, Caught
 from gateway.dialects.specs import Spec
 from gateway.dialects.tries import Node, Scope, Trie
 from gateway.dialects.values import INTEGER_MAX, No
@@ -35,7 +35,7 @@ class Binding:
 
     def __init__(self, spec: Spec, topic: str, captures: Mapping[str, str]) -> None:
         """Bind a rule to a topic that it fits."""
-        self.captures: Captures = {**captures, "topic": topic}
+        self.captures = Caught({**captures, "topic": topic})
         self.channel: str | None = None
         template = spec.channel
         if not template.paths and not template.facts and template.names <= self.captures.keys():

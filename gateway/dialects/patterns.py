@@ -16,6 +16,17 @@ CAPTURES_MAX: Final = 8  # in one level
 Captures = Mapping[str, str]
 
 
+class Caught(dict[str, str]):
+    """The captures of a topic, which many messages share; ``filled`` is what was made of them alone."""
+
+    __slots__ = ("filled",)
+
+    def __init__(self, captures: Captures) -> None:
+        """Take a copy."""
+        super().__init__(captures)
+        self.filled: dict[object, str] = {}
+
+
 class Level(msgspec.Struct, frozen=True):
     """One level with captures: ``texts[0] names[0] texts[1] names[1] ... texts[n]``."""
 

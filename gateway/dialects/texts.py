@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.dialects.paths import Getter, Item, Path, getter, parse
-from gateway.dialects.patterns import Captures
+from gateway.dialects.patterns import Captures, Caught
 
 TEMPLATE_MAX: Final = 512  # characters
 PIECES_MAX: Final = 32
@@ -43,7 +43,7 @@ Piece = str | Capture | At | Fact
 class Template:
     """A compiled template."""
 
-    __slots__ = ("_alone", "_levels", "_only", "constant", "facts", "names", "paths")
+    __slots__ = ("_alone", "_key", "_levels", "_only", "_pure", "constant", "facts", "names", "paths")
 
     def __init__(self, text: str, *, nested: int = _NESTED) -> None:
         """Compile.
@@ -63,6 +63,8 @@ class Template:
         only = pieces[0] if len(pieces) == 1 else None
         self._only = only.name if isinstance(only, Capture) else None
         self._alone = only.get if isinstance(only, At) else None
+        self._key = only.key if isinstance(only, Fact) else None
+        self._pure = all(isinstance(piece, str | Capture) for piece in pieces)
         self.facts = any(isinstance(piece, Fact) for piece in pieces)
         keys = [piece.key for piece in pieces if isinstance(piece, Fact)]
         self.paths: tuple[Path, ...] = (
@@ -81,6 +83,16 @@ class Template:
             return captures.get(self._only, "")
         if self._alone is not None:
             return text_of(self._alone(item))
+        if self._key is not None:
+            return facts.get(self._key.fill(captures, item, facts), "")
+        if not self._pure or captures.__class__ is not Caught:
+            return self._fill(captures, item, facts)
+        filled = captures.filled.get(self)
+        if filled is None:
+            filled = captures.filled[self] = self._fill(captures, item, facts)
+        return filled
+
+    def _fill(self, captures: Captures, item: Item, facts: Mapping[str, str]) -> str:
         parts = []
         for level in self._levels:
             if level.__class__ is str:
