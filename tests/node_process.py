@@ -97,17 +97,17 @@ class Person:
 
 
 class NodeProcess:
-    """A node on loopback; ``fault`` as above."""
+    """A node on loopback; ``fault`` as above, ``config`` beside ports that the system chooses."""
 
-    def __init__(self, data: DataDir, *fault: str) -> None:
+    def __init__(self, data: DataDir, *fault: str, **config: Any) -> None:
         module = ["-m", "tests.node_process", *fault] if fault else ["-m", "gateway.node.run"]
         self.process = subprocess.Popen(
             [sys.executable, *module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        config = NodeConfig(data=str(data.path), mqtt_port=0)
-        self.process.stdin.write(msgspec.json.encode(config) + b"\n")
+        told = {"data": str(data.path), "mqtt_port": 0, **config}
+        self.process.stdin.write(msgspec.json.encode(msgspec.convert(told, NodeConfig)) + b"\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         self.ready: dict[str, Any] = json.loads(line) if line else {}
