@@ -30,7 +30,7 @@ from vault.ledger import Entry, Head
 from vault.observation import Observation
 from vault.person import KdfParams
 from vault.person import login_verifier as verifier_of
-from vault.store import grants, people
+from vault.store import grants, handover, people, replace, taught
 from vault.store.files import Files
 from vault.store.paths import DataDir
 from vault.store.reader import Reader
@@ -211,6 +211,14 @@ class OwnerHost:
                 return _done(people.set_device(writer, vault, DeviceId(device), settings))
             case wire.RemoveDevice(device):
                 return _done(people.remove_device(writer, vault, DeviceId(device)))
+            case wire.PauseDevice(device, paused):
+                return _done(handover.pause_device(writer, vault, DeviceId(device), paused=paused))
+            case wire.ReleaseDevice(device, statement):
+                return _done(handover.release_device(writer, vault, DeviceId(device), statement))
+            case wire.Replace(statement, chunks):
+                return _done(replace.apply_merge(writer, vault, statement, chunks))
+            case wire.Teach(statement, lesson):
+                return _done(taught.apply_taught(writer, vault, statement, lesson))
             case wire.NewTouchpoint(touchpoint, brand):
                 return _done(people.new_touchpoint(writer, vault, TouchpointId(touchpoint), BrandId(brand)))
             case wire.RevokeTouchpoint(touchpoint):

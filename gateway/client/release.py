@@ -19,7 +19,7 @@ from gateway.client.errors import AnswerError, TermsError
 from gateway.client.session import Session
 from policies.errors import MalformedError
 from policies.iso8601 import format_time
-from policies.strict import load, unshowable
+from policies.strict import canonical, load, unshowable
 from vault.errors import FormatError, VaultError
 from vault.ids import DeviceId, VaultId
 from vault.statement import Release, ReleaseReason, Signed, sign, verify
@@ -123,7 +123,8 @@ def check(data: bytes) -> Checked:
     if not isinstance(statement, Release):
         raise FormatError("a statement of something else")
     named = {"verify_key": members["verify_key"], "statement": members["statement"]}
-    if members != _members(vault, statement) | named | {"signature": members["signature"]}:
+    said = _members(vault, statement) | named | {"signature": members["signature"]}
+    if canonical(members) != canonical(said):  # Python takes true for 1
         raise FormatError("the file says something else than the statement that was signed")
     DeviceId.parse(statement.device)
     return Checked(vault, statement, fingerprint(key))
