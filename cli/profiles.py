@@ -133,7 +133,7 @@ def _shelly(made: Credential, ca_pem: str) -> Guide:
         "ssl_ca": ("user_ca.pem" if ca_pem else "ca.pem") if made.tls else None,
         "topic_prefix": topic_name(made.name),
         "rpc_ntf": True,
-        "status_ntf": True,
+        "status_ntf": False,  # the same again, without the time
     }
     calls = [_rpc("Shelly.PutUserCA", {"data": ca_pem, "append": False})] if made.tls and ca_pem else []
     calls += [_rpc("MQTT.SetConfig", {"config": config}), _rpc("Shelly.Reboot", {})]
