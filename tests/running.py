@@ -55,6 +55,7 @@ class Running:
                 mqtt_at,
                 "--ws",
                 "127.0.0.1:0",
+                *(("--wss", "127.0.0.1:0") if "--lan" in self._options else ()),
                 "--json",
                 *self._options,
             ],

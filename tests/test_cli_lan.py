@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +16,11 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
+from gateway.node.tls import open_tls
 from tests.running import Running
+from tests.websocket_client import WebSocketClient
 
-
-LOOPBACK = ("--mqtts", "127.0.0.1:0", "--wss", "127.0.0.1:0")
+LOOPBACK = ("--mqtts", "127.0.0.1:0")
 
 
 @pytest.fixture
@@ -68,3 +73,58 @@ def test_an_invitation_is_made_and_shown_once(server: Running) -> None:
     invited = server.run("invite", "new")
     assert invited.returncode == 0
     assert invited.stdout.strip().startswith("hti_")
+
+
+def test_an_owner_brings_a_certificate_and_says_where_it_is_good_for(tmp_path: Path) -> None:
+    """Nobody is told to pin an authority of ours, and the names are the certificate's."""
+    open_tls(tmp_path / "own", ["vault.example"], time.time())
+    own = [str(tmp_path / "own" / name) for name in ("server.pem", "server.key")]
+    options = ("--lan", *LOOPBACK, "--no-mdns", "--tls-cert", own[0], "--tls-key", own[1])
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "own" / "ca.pem"))
+    with Running(tmp_path, *options) as server:
+        assert (server.ready["ca"], server.ready["ca_fingerprint"]) == ("", "")
+        assert httpx.get(server.http + "/healthz", verify=trusting, trust_env=False).status_code == 200
+        host, _, port = server.ready["wss"].removeprefix("wss://").removesuffix("/mqtt").rpartition(":")
+        with WebSocketClient(int(port), trusting) as browser:
+            assert (host, browser.status) == ("127.0.0.1", 101)
+        assert list((server.data / "tls").iterdir()) == []
+
+
+def test_plain_mqtt_beyond_this_computer_is_asked_for_by_name_and_warned_of(tmp_path: Path) -> None:
+    everywhere = ("--mqtt", "0.0.0.0:0", "--ws", "0.0.0.0:0")
+    with Running(tmp_path, *everywhere, "--cleartext-mqtt") as server:
+        said = (tmp_path / "up.log").read_text()
+        for place in (server.ready["mqtt"], server.ready["ws"].removeprefix("ws://").removesuffix("/mqtt")):
+            assert (
+                f"WARNING: without TLS at {place}: passwords and readings cross the network readably" in said
+            )
+        for option, place in (("--mqtt", everywhere[1]), ("--ws", everywhere[3])):
+            refused = server.run("up", "--http", "127.0.0.1:0", option, place, "--json")
+            assert refused.returncode == 2
+            assert "--cleartext-mqtt" in json.loads(refused.stderr)["hint"]
+    with Running(tmp_path, "--cleartext-mqtt"):
+        assert "WARNING" not in (tmp_path / "up.log").read_text().replace(said, ""), (
+            "nothing crosses a network"
+        )
+
+
+USAGE = {
+    "TLS without a network": ("--wss", "127.0.0.1:0"),
+    "half a certificate": ("--lan", "--tls-cert", __file__),
+    "a certificate that is none": ("--lan", "--tls-cert", __file__, "--tls-key", __file__),
+    "no port": ("--ws", "127.0.0.1"),
+}
+
+
+@pytest.mark.parametrize("name", USAGE)
+def test_what_cannot_be_meant_is_refused_before_anything_starts(name: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "HYPERTOUCH_DATA": str(tmp_path / "node")}
+    command = [sys.executable, "-m", "cli.main", "up", *USAGE[name], "--json"]
+    done = subprocess.run(command, capture_output=True, env=environment, timeout=60, check=False)
+    assert done.returncode == 2, done.stderr
+    assert not (tmp_path / "node").exists()
+
+
+def test_websockets_can_be_switched_off(tmp_path: Path) -> None:
+    with Running(tmp_path, "--ws", "off") as server:
+        assert (server.ready["ws"], server.ready["wss"]) == ("", "")
