@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.dialects import DialectSettings, Notebook, Reading, read
+from gateway.dialects.books import Message
 from gateway.dialects.decode import MAX_DEPTH, MAX_PAYLOAD, decode, shallow
 from gateway.dialects.detect import detect
 from gateway.dialects.reading import NAMES
@@ -75,7 +76,7 @@ DETECTED: list[tuple[str, bytes, str]] = [
 
 @pytest.mark.parametrize(("topic", "payload", "dialect"), DETECTED)
 def test_the_dialect_is_told_from_topic_and_payload(topic: str, payload: bytes, dialect: str) -> None:
-    assert detect(topic, payload) == dialect
+    assert detect(topic, Message(payload)) == dialect
 
 
 def test_the_dialect_can_be_set_for_a_device() -> None:

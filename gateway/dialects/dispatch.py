@@ -13,7 +13,7 @@ from gateway.dialects.books import Bound, Chosen, Message, apply, choose, sequen
 from gateway.dialects.decode import MAX_PAYLOAD
 from gateway.dialects.detect import detect
 from gateway.dialects.engine import Run
-from gateway.dialects.library import entry
+from gateway.dialects.library import Entry, entry
 from gateway.dialects.notebook import EMPTY, Notebook
 from gateway.dialects.reading import PLAIN, Lesson, Reading
 
@@ -30,47 +30,54 @@ def read(topic: str, payload: bytes, arrival: int, notebook: Notebook = EMPTY) -
     or on topics of more than 1024 characters, are not looked into: they come back as quarantine; pictures and
     other files come back as a blob.
     """
-    dialect = notebook.settings.dialect or detect(topic, payload)
+    message = Message(payload)
+    dialect = notebook.settings.dialect or detect(topic, message)
     if len(payload) > MAX_PAYLOAD or len(topic) > _TOPIC_MAX or not _is_text(topic):
         return Reading(dialect, (), True, 0)
     if is_blob(payload):
         return Reading(PLAIN, (), False, 0, blob=True)
-    own = (notebook.taught(topic), notebook.learned(topic))
+    own = _NO_RULES if notebook is EMPTY else (notebook.taught(topic), notebook.learned(topic))
     if own != _NO_RULES:
-        reading = _with_own(topic, payload, arrival, notebook, dialect, own)
+        reading = _with_own(topic, message, arrival, notebook, dialect, own)
         if reading is not None:
             return reading
     if dialect == PLAIN:
         return plain.read(topic, payload, arrival, notebook.zone)
-    return read_as(dialect, topic, payload, arrival, notebook)
+    return _in_dialect(dialect, topic, message, arrival, notebook)
 
 
 def read_as(name: str, topic: str, payload: bytes, arrival: int, notebook: Notebook = EMPTY) -> Reading:
     """Read a payload in one dialect: by its module, where it has one for this topic, else by its rules."""
-    code = entry(name).code(topic)
-    if code is not None:
-        reading = code(topic, payload, arrival, notebook)
-        if reading is not None:
-            return reading
-    return by_rules(name, topic, payload, arrival, notebook)
+    return _in_dialect(name, topic, Message(payload), arrival, notebook)
 
 
 def by_rules(name: str, topic: str, payload: bytes, arrival: int, notebook: Notebook = EMPTY) -> Reading:
     """Read a payload by the rules of one dialect's file, whatever its module would say."""
-    message = Message(payload)
+    return _by_rules(entry(name), topic, Message(payload), arrival, notebook)
+
+
+def _in_dialect(name: str, topic: str, message: Message, arrival: int, notebook: Notebook) -> Reading:
+    dialect = entry(name)
+    code = dialect.code(topic)
+    if code is not None:
+        reading = code(topic, message.payload, arrival, notebook)
+        if reading is not None:
+            return reading
+    return _by_rules(dialect, topic, message, arrival, notebook)
+
+
+def _by_rules(dialect: Entry, topic: str, message: Message, arrival: int, notebook: Notebook) -> Reading:
     run = Run(arrival, notebook)
-    known = entry(name)
-    chosen = choose(known.book.route(topic), message, run)
+    chosen = choose(dialect.book.route(topic), message, run)
     if chosen is None:
-        return Reading(name, (), True, 0)
-    return _reading(name, topic, message, run, [chosen], resends=known.dialect.resends)
+        return Reading(dialect.name, (), True, 0)
+    return _reading(dialect.name, topic, message, run, [chosen], resends=dialect.dialect.resends)
 
 
 def _with_own(
-    topic: str, payload: bytes, arrival: int, notebook: Notebook, dialect: str, own: tuple[Route, Route]
+    topic: str, message: Message, arrival: int, notebook: Notebook, dialect: str, own: tuple[Route, Route]
 ) -> Reading | None:
     """Read by taught and learned rules, and what they leave in the dialect; None: none of them holds."""
-    message = Message(payload)
     run = Run(arrival, notebook)
     chosen = [found for found in (choose(route, message, run) for route in own) if found is not None]
     if not chosen:

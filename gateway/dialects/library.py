@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from gateway.dialects.books import Book
+from gateway.dialects.books import ROUTES_MAX, Book
 from gateway.dialects.paths import ABSENT, follow
 from gateway.dialects.paths import parse as parse_path
 from gateway.dialects.patterns import Topic
@@ -43,6 +43,11 @@ class Key:
             raise ValueError("a key is a path of members")
         self._words = tuple(f'"{step}"'.encode() for step in self._steps)
 
+    @property
+    def word(self) -> bytes:
+        """The first name, as a payload has it."""
+        return self._words[0]
+
     def likely(self, payload: bytes) -> bool:
         """Whether the path's names occur in a payload."""
         return all(word in payload for word in self._words)
@@ -55,7 +60,7 @@ class Key:
 class Entry:
     """One dialect, ready for use."""
 
-    __slots__ = ("_code", "_topics", "book", "dialect", "keys", "name", "topics")
+    __slots__ = ("_code", "_known", "_topics", "book", "dialect", "keys", "name", "topics")
 
     def __init__(self, dialect: Dialect) -> None:
         """Compile a file.
@@ -72,10 +77,18 @@ class Entry:
         self.book = Book([Spec(rule, dialect) for rule in dialect.rules], DIALECT_LAYER)
         self._topics = tuple(map(Topic, dialect.code))
         self._code: Code | None = None
+        self._known: dict[str, bool] = {}
 
     def code(self, topic: str) -> Code | None:
         """The module's function, where it is to be asked about a topic."""
-        if not self._topics or not self._asked(topic):
+        if not self._topics:
+            return None
+        asked = self._known.get(topic)
+        if asked is None:
+            if len(self._known) >= ROUTES_MAX:
+                self._known.clear()
+            asked = self._known[topic] = self._asked(topic)
+        if not asked:
             return None
         if self._code is None:
             module = importlib.import_module(f"gateway.dialects.{self.name.replace('-', '_')}")

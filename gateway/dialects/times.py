@@ -33,6 +33,8 @@ _DIRECTIVES: Final = {
     "z": "(?P<z>Z|[+-][0-9]{2}:?[0-9]{2})",
     "%": "%",
 }
+_USUAL: Final = "%Y-%m-%d %H:%M:%S"  # with two digits each, it is RFC 3339 but for a space
+_AFTER: Final = ("", " ", "+", "-", "Z")  # after 19 characters; else a number had one digit
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MILLISECOND = datetime.timedelta(milliseconds=1)
 
@@ -97,10 +99,14 @@ def _strptime(form: str) -> Reader:
     except re.error:
         raise ValueError("a directive twice in a form of time") from None
 
+    usual = form.startswith(_USUAL) and form[len(_USUAL) :] in ("", "%z", " %z")
+
     def read(value: Any, zone: datetime.tzinfo) -> int | None:
         if not isinstance(value, str) or len(value) > _TEXT_MAX:
             return None
         found = compiled.fullmatch(value)
+        if usual and found is not None and value[19:20] in _AFTER:
+            return clock.from_text(value[:19] + value[19:].lstrip(), zone)  # the same, sooner
         return None if found is None else _moment(found.groupdict(), zone)
 
     return read
