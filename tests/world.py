@@ -48,7 +48,7 @@ from vault.store.paths import DataDir
 from vault.store.reader import Reader
 from vault.store.records import No, SegmentRow
 from vault.store.release import GrantKeys, Page, Released, page
-from vault.store.writer import Arrival, Note, Writer
+from vault.store.writer import Arrival, Note, Special, Writer
 
 DAY_MS = 86_400_000
 START = 20_000 * DAY_MS + 12 * 3_600_000  # noon of a day in 2024
@@ -330,17 +330,17 @@ class Device:
     ) -> Arrival:
         """One message; with a packet id it is of QoS 1, and ``again`` says DUP on a later connection.
 
-        ``resends``: of a sort of device that sends its readings again.
+        ``resends``: of a sort of device that sends its readings again; ``more`` are fields of ``Special``.
         """
         recent = None
         if packet is not None:
             told = msgspec.msgpack.encode(readings)
             recent = (client_key(self._key, "c"), packet, message_digest(self._key, b"t", told))
         world = self.person.world
-        made = Arrival(self.person.vault, self.id, world.clock(), readings, raw, 0, recent, again)
         if resends:
             more["digests"] = tuple(map(self.notes.reading_digest, readings))
-        return msgspec.structs.replace(made, **more)
+        special = msgspec.structs.replace(Special(), **more) if more else None
+        return Arrival(self.person.vault, self.id, world.clock(), readings, raw, 0, recent, again, special)
 
     def publish(self, *readings: Observation, **how: object) -> bool:
         """Send one message; whether it was acknowledged."""

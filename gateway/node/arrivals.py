@@ -13,7 +13,7 @@ from gateway.node.gaps import Gaps
 from gateway.node.known import Known
 from gateway.node.ports import Delivery
 from vault.ids import DeviceId, Entropy, VaultId
-from vault.store.writer import Arrival, Learned
+from vault.store.writer import Arrival, Learned, Special
 
 _CHANNEL_FREE = b"\0"  # between topic and payload of what is kept whole; a topic cannot hold it
 
@@ -51,22 +51,31 @@ class Arrivals:
     def take(self, link: Source, deliveries: Iterable[Delivery]) -> None:
         """Read the deliveries of one link, in their order; what one teaches holds for the next."""
         vault, device, known, now, add = link.vault, link.device, link.known, self._now, self.found.append
+        notebook = known.notebook
         for delivery in deliveries:
-            reading = read(delivery.topic, delivery.payload, now, known.notebook)
+            reading = read(delivery.topic, delivery.payload, now, notebook)
             if reading.lessons and known.learn(reading.lessons):
                 self._taught[known] = None
+                notebook = known.notebook
             if delivery.retained:  # a broker's state of long ago: it tells what a device is, and no reading
                 continue
-            recent, topic = None, b""
+            recent = None
             if delivery.qos and delivery.client_id:
-                topic = delivery.topic.encode()
-                digest = link.digest(topic, delivery.payload)
+                digest = link.digest(delivery.topic.encode(), delivery.payload)
                 recent = (link.client_key(delivery.client_id), delivery.packet_id, digest)
             again = delivery.dup and delivery.fresh
-            if reading.quarantine or reading.blob or reading.resends or reading.foreign or reading.sequence:
-                add(self._special(link, delivery, reading, recent, again=again))
-            else:
-                add(Arrival(vault, device, now, reading.observations, None, reading.dropped, recent, again))
+            whole = special = None
+            if reading.quarantine or reading.blob:
+                whole = delivery.topic.encode() + _CHANNEL_FREE + delivery.payload
+            if reading.blob or reading.resends or reading.foreign or reading.sequence is not None:
+                special = self._special(known, reading, whole)
+                if reading.blob:
+                    whole = None
+            add(
+                Arrival(
+                    vault, device, now, reading.observations, whole, reading.dropped, recent, again, special
+                )
+            )
 
     def learned(self, entropy: Entropy) -> list[Learned]:
         """What is to be stored of what was taught."""
@@ -79,33 +88,10 @@ class Arrivals:
             known.settle(stored=refused is not None and known.vault not in refused)
         self._gaps.settle(refused)
 
-    def _special(
-        self,
-        link: Source,
-        delivery: Delivery,
-        reading: Reading,
-        recent: tuple[bytes, int, bytes] | None,
-        *,
-        again: bool,
-    ) -> Arrival:
-        """What few messages are: kept whole, sent again, numbered, or heard from a neighbour."""
-        whole = None
-        if reading.quarantine or reading.blob:
-            whole = delivery.topic.encode() + _CHANNEL_FREE + delivery.payload
+    def _special(self, known: Known, reading: Reading, whole: bytes | None) -> Special:
+        """What few messages are: not to be read, sent again, numbered, or heard from a neighbour."""
         gaps = 0
         if reading.sequence is not None:
-            gaps = self._gaps.count(link.vault, link.device, *reading.sequence)
-        return Arrival(
-            link.vault,
-            link.device,
-            self._now,
-            reading.observations,
-            whole if reading.quarantine else None,
-            reading.dropped,
-            recent,
-            again,
-            whole if reading.blob and not reading.quarantine else None,
-            link.known.digests(reading.observations) if reading.resends else (),
-            reading.foreign,
-            gaps,
-        )
+            gaps = self._gaps.count(known.vault, known.device, *reading.sequence)
+        digests = known.digests(reading.observations) if reading.resends else ()
+        return Special(whole if reading.blob else None, digests, reading.foreign, gaps)

@@ -24,15 +24,27 @@ from vault.store.sealing import seal_waiting
 Digests = dict[int, bytes]  # packet id -> digest of its latest message
 
 
+class Special(msgspec.Struct, frozen=True, gc=False):
+    """What few messages have: nearly every one goes without.
+
+    ``blob`` is a whole payload with its topic that is not to be read at all.  ``digests``, one of each
+    observation, are of a device that sends its readings again: those that are remembered are not stored.
+    ``foreign`` counts readings of sensors that are not the owner's, ``gaps`` numbered messages that are
+    missing (fewer than none: one came late).
+    """
+
+    blob: bytes | None = None
+    digests: Sequence[bytes] = ()
+    foreign: int = 0
+    gaps: int = 0
+
+
 class Arrival(msgspec.Struct, frozen=True, gc=False):
     """One message of a device, read and ready to be stored; ``at`` is its arrival in milliseconds.
 
-    ``quarantine`` is the whole payload with its topic, where not all of it was understood; ``blob`` where it
-    is not to be read at all.  ``recent`` is (client key, packet id, digest) of a QoS 1 or 2 message; with
-    ``redelivered`` it is stored only if that digest is not remembered.  ``digests``, one an observation, are
-    of a device that sends its readings again: those that are remembered are not stored.  The others are
-    counts: values out of range, readings of sensors that are not the owner's, numbered messages that are
-    missing (fewer than none: one came late).
+    ``quarantine`` is the whole payload with its topic, where not all of it was understood; ``dropped`` counts
+    values out of range.  ``recent`` is (client key, packet id, digest) of a QoS 1 or 2 message; with
+    ``redelivered`` it is stored only if that digest is not remembered.
     """
 
     vault: VaultId
@@ -43,10 +55,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     dropped: int = 0
     recent: tuple[bytes, int, bytes] | None = None
     redelivered: bool = False
-    blob: bytes | None = None
-    digests: Sequence[bytes] = ()
-    foreign: int = 0
-    gaps: int = 0
+    special: Special | None = None
 
 
 class Learned(msgspec.Struct, frozen=True):
@@ -168,11 +177,15 @@ class VaultState:
             delta.recent.append((device, client, 1, write_recent(packet_id, digest)))
             if self._known and (known := self._known.get((device, client))) is not None:
                 known[packet_id] = digest
-        observations = new = self._new(arrival) if arrival.digests else arrival.observations
+        observations = arrival.observations
+        special = arrival.special
+        if special is not None:
+            observations = self._special(arrival, special, delta)
+        readings = len(observations)
         if arrival.quarantine is not None:
             observations = [*observations, Observation("", QUARANTINE, arrival.at, arrival.quarantine)]
-        if arrival.blob is not None:
-            observations = [*observations, Observation("", BLOB_KIND, arrival.at, arrival.blob)]
+        if special is not None and special.blob is not None:
+            observations = [*observations, Observation("", BLOB_KIND, arrival.at, special.blob)]
         seq = self.next_seq
         for observation in observations:
             lane = self.open.lane_for(device, observation, delta, now)
@@ -187,19 +200,25 @@ class VaultState:
             counts = DeviceDelta(device, arrival.at)
             delta.devices.append(counts)
         counts.last_seen = arrival.at
-        counts.readings += len(new)
+        counts.readings += readings
         counts.quarantined += arrival.quarantine is not None
         counts.dropped += arrival.dropped
-        counts.duplicates += len(arrival.observations) - len(new)
-        counts.gaps += arrival.gaps
-        counts.foreign += arrival.foreign
-        counts.blobs += arrival.blob is not None
 
-    def _new(self, arrival: Arrival) -> list[Observation]:
+    def _special(self, arrival: Arrival, special: Special, delta: Delta) -> Sequence[Observation]:
+        """Count what few messages have; the readings that are to be stored."""
+        new = self._new(arrival, special.digests) if special.digests else arrival.observations
+        counts = DeviceDelta(arrival.device, arrival.at)
+        counts.duplicates = len(arrival.observations) - len(new)
+        counts.gaps, counts.foreign = special.gaps, special.foreign
+        counts.blobs = int(special.blob is not None)
+        delta.devices.append(counts)
+        return new
+
+    def _new(self, arrival: Arrival, digests: Sequence[bytes]) -> Sequence[Observation]:
         """The readings of a message that were not stored before: their digests are remembered from now on."""
         vault, device = self.open.vault, arrival.device
         new: list[Observation] = []
-        for observation, digest in zip(arrival.observations, arrival.digests, strict=True):
+        for observation, digest in zip(arrival.observations, digests, strict=True):
             number = day_of(observation)
             added = self._resent.setdefault((device, number), [])
             day = self._days.find(vault, device, number)
@@ -222,4 +241,4 @@ class VaultState:
         return known
 
 
-__all__ = ["Arrival", "Digests", "Learned", "VaultState"]
+__all__ = ["Arrival", "Digests", "Learned", "Special", "VaultState"]

@@ -30,7 +30,7 @@ from vault.store.registry import Registry
 from vault.store.resent import OpenDays, split
 from vault.store.restore import check_generation
 from vault.store.sealing import merge_segment
-from vault.store.state import Arrival, Digests, Learned, VaultState
+from vault.store.state import Arrival, Digests, Learned, Special, VaultState
 
 MOVE_BYTES: Final = 4 << 20  # of pending deltas, at which they are moved
 OPEN_FILES: Final = 128  # persons' files kept open; a file in WAL mode costs three descriptors
@@ -387,4 +387,4 @@ class Writer:
                     PersonFile(self.files, path).close()
 
 
-__all__ = ["Arrival", "Learned", "Note", "VaultState", "Writer"]
+__all__ = ["Arrival", "Learned", "Note", "Special", "VaultState", "Writer"]
