@@ -190,6 +190,8 @@ def choose(route: tuple[Bound, ...], message: Message, run: Run) -> Chosen | Non
     for bound in route:
         group = bound.group
         mask = group.masks[message.shape]
+        if not mask and message.shape == _OTHER:
+            return None  # broken, where rules read: a later rule for any payload does not pass it over
         if mask and group.scope.conditional:
             run.bindings = bound.bindings
             first = group.specs[(mask & -mask).bit_length() - 1]

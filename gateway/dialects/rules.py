@@ -7,8 +7,10 @@ what a person taught (``DialectSettings.taught``).
 **Which rules apply.**  Those of one source are tried in their order.  The first whose ``topic``, ``format``,
 ``needs`` and ``when`` hold decides: it applies, and with it every other rule of *the same topic* that holds
 (so write several rules with one topic where a payload has several parts).  Where none holds, the message is
-not understood.  Taught rules come first, then learned ones, then the dialect's; all three may apply to one
-message, and what an earlier source names, a later one does not read again.
+not understood.  What is neither JSON nor a word is understood only where the *first* topic that fits has a
+rule for any payload: no later one passes over what is broken.  Taught rules come first, then learned ones,
+then the dialect's; all three may apply to one message, and what an earlier source names, a later one does
+not read again.
 
 **What is understood.**  Every member of a payload is looked at once.  It counts as understood when a rule
 that applies names it: as a field, in ``ignore``, or in any path (of a time, a condition, a unit, a
