@@ -38,7 +38,7 @@ PHONES: dict[str, tuple[dict[str, Any], Reading]] = {
     "no time": ({"tst": ...}, observed("owntracks", quarantine=True)),
     "no latitude": ({"lat": ...}, observed("owntracks", quarantine=True)),
     "encrypted": ({"_type": "encrypted", "data": "x"}, observed("owntracks", quarantine=True)),
-    "a waypoint": ({"_type": "waypoint"}, observed("owntracks", quarantine=True)),
+    "a waypoint": ({"_type": "waypoint"}, observed("owntracks")),
 }
 
 
@@ -125,7 +125,7 @@ ZIGBEE: dict[str, tuple[str, str, Reading]] = {
     ),
     "an attribute we do not know": ("zigbee2mqtt/hall/mood", "21.5", observed(Z, quarantine=True)),
     "a bare word for a device": ("zigbee2mqtt/hall", "21.5", observed(Z, quarantine=True)),
-    "the bridge's devices": ("zigbee2mqtt/bridge/devices", '[{"friendly_name":"hall"}]', observed(Z)),
+    "the bridge's groups": ("zigbee2mqtt/bridge/groups", '[{"friendly_name":"hall"}]', observed(Z)),
     "something new of the bridge": ("zigbee2mqtt/bridge/mood", "{}", observed(Z, quarantine=True)),
     "a question to a device": ("zigbee2mqtt/hall/get", '{"state":""}', observed(Z, quarantine=True)),
 }
