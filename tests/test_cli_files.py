@@ -9,7 +9,7 @@ import pytest
 from cli.files import type_of
 from tests.cli_world import Desk, desk, open_desk
 from vault.ids import DeviceId
-from vault.store.state import Arrival
+from vault.store.state import Arrival, Special
 
 __all__ = ["desk", "open_desk"]
 
@@ -18,7 +18,8 @@ HOSTILE = "../../etc/\x1b[31mcam"
 
 
 def send(desk: Desk, device: DeviceId, topic: str, payload: bytes) -> None:
-    arrival = Arrival(desk.vault, device, desk.host.clock(), [], blob=topic.encode() + b"\0" + payload)
+    whole = Special(blob=topic.encode() + b"\0" + payload)
+    arrival = Arrival(desk.vault, device, desk.host.clock(), [], special=whole)
     desk.host.run(lambda: desk.host.writer.commit([arrival]))
 
 
