@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.dialects.conditions import compile_conditions, same
+from gateway.dialects.conditions import compile_conditions, same, words_of
 from gateway.dialects.draft import plain_numbers
 from gateway.dialects.paths import ABSENT, ALL, Getter, Item, Path, getter, parse
 from gateway.dialects.patterns import Captures
@@ -68,6 +68,7 @@ class Action:
         "named",
         "path",
         "plain",
+        "words",
     )
 
     def __init__(self, field: Field, find: Find, units: Mapping[str, Template]) -> None:
@@ -84,6 +85,7 @@ class Action:
         self._unit, self._channel = Template(field.unit), Template(field.channel)
         self._value, self._fact = Template(field.value), Template(field.fact)
         self._when, conditions = compile_conditions(field.when)
+        self.words = words_of(field.when)
         self._inverse, self._drop_if = field.inverse, field.drop_if
         self._enum = field.enum
         self._linear: tuple[float, float] | None = None

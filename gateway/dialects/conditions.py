@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from gateway.dialects.paths import ABSENT, Item, Path, getter, parse
 from gateway.dialects.patterns import Captures
 from gateway.dialects.rules import Check, Conditions, Scalar
@@ -50,6 +52,17 @@ def _both(first: Holds, second: Holds) -> Holds:
     return lambda item, captures, facts: first(item, captures, facts) and second(item, captures, facts)
 
 
+def words_of(conditions: Conditions) -> dict[str, frozenset[str]]:
+    """Path -> texts, of conditions that one of these texts is there."""
+    found = {}
+    for path, wanted in conditions.items():
+        texts = wanted if isinstance(wanted, tuple) else (wanted,)
+        words = frozenset(text for text in texts if isinstance(text, str))
+        if "{" not in path and len(words) == len(texts):
+            found[path] = words
+    return found
+
+
 def same(value: Any, wanted: Scalar) -> bool:
     """Whether a value is this one: true is not 1, "1" is."""
     if value.__class__ is bool or wanted.__class__ is bool:
@@ -75,6 +88,10 @@ def _present(value: Any) -> bool:
 
 def _test(wanted: Scalar | tuple[Scalar, ...] | Check) -> _Test:
     if isinstance(wanted, Check):
+        others = frozenset(one for one in wanted.other_than if isinstance(one, str))
+        alone = msgspec.structs.replace(wanted, other_than=()) == Check()
+        if others and alone and len(others) == len(wanted.other_than):
+            return lambda value: value is not ABSENT and (value.__class__ is not str or value not in others)
         return functools.partial(_checked, wanted)
     if isinstance(wanted, tuple):
         words = frozenset(one for one in wanted if isinstance(one, str))
@@ -89,8 +106,11 @@ def _test(wanted: Scalar | tuple[Scalar, ...] | Check) -> _Test:
 def _checked(check: Check, value: Any) -> bool:
     if check.present is not None and (value is not ABSENT) is not check.present:
         return False
-    if check.other_than and (value is ABSENT or any(same(value, one) for one in check.other_than)):
-        return False
+    if check.other_than:
+        if value is ABSENT:
+            return False
+        if any(same(value, one) for one in check.other_than):
+            return False
     if check.least is None and check.most is None:
         return True
     number = number_in(value) if isinstance(value, str) else value if is_number(value) else None

@@ -217,7 +217,12 @@ class Run:
         elif node.scope is not None and not node.actions:
             return self._inner(node, value, here, caught) or node.covered
         understood = node.covered
-        for slot, action in node.actions:
+        actions = node.actions
+        if node.cases is not None:
+            get, cases, others = node.cases
+            word = get(here)
+            actions = cases.get(word, others) if word.__class__ is str else others
+        for slot, action in actions:
             state = here.states[slot] or self._state(here, slot)
             captures = {**state.captures, **caught} if caught else state.captures
             outcome = action.apply(value, here, captures, self._facts)

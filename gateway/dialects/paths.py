@@ -123,8 +123,8 @@ def getter(path: Path) -> Getter:
     if path.many:
         raise ValueError("a path to one value is wanted here")
     steps = tuple(step for step in path.steps if isinstance(step, str | int))
-    if path.inner and len(steps) == 1 and isinstance(steps[0], str):
-        return _member(steps[0])
+    if len(steps) == 1 and isinstance(steps[0], str) and not path.root and path.out < 2:
+        return _around(steps[0]) if path.out else _member(steps[0])
     out, root = path.out, path.root
 
     def get(item: Item) -> Any:
@@ -155,6 +155,15 @@ def follow(value: Any, steps: Iterable[str | int]) -> Any:
 def _member(name: str) -> Getter:
     def get(item: Item) -> Any:
         value = item.value
+        return value.get(name, ABSENT) if value.__class__ is dict else ABSENT
+
+    return get
+
+
+def _around(name: str) -> Getter:
+    def get(item: Item) -> Any:
+        around = item.parent
+        value = None if around is None else around.value
         return value.get(name, ABSENT) if value.__class__ is dict else ABSENT
 
     return get

@@ -5,6 +5,7 @@ An item is walked once, and every member of it is met; so what nothing names is 
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from gateway.dialects.specs import Spec
 from policies.kinds import Kind
 
 RESOLVED_MAX: Final = 1024  # names of members whose meaning is remembered, in one place
+CASES_MIN: Final = 4  # actions in one place, from which on it pays to ask first which can be meant
 TRIES_MAX: Final = 64  # combinations of rules, of one item
 
 _NEVER: Final = 1 << 30  # the layer of what nobody passed over
@@ -38,6 +40,7 @@ class Node:
         "actions",
         "alternatives",
         "asked",
+        "cases",
         "covered",
         "elements",
         "fast",
@@ -58,7 +61,8 @@ class Node:
         self.patterns: list[tuple[Level, Node]] = []
         self.elements: Node | None = None
         self.indexes: dict[int, Node] = {}
-        self.actions: tuple[tuple[int, Action], ...] = ()  # with the rule's place in ``Trie.specs``
+        self.actions: Actions = ()  # with the rule's place in ``Trie.specs``
+        self.cases: Cases | None = None  # which of many actions it can be
         self.layer = _NEVER  # of the actions
         self.ignored = _NEVER  # the layer that passes over what is here
         self.covered = False  # named in a path, or passed over
@@ -87,6 +91,9 @@ class Node:
             return True
         return value.__class__ is list and (self.elements is not None or bool(self.indexes))
 
+
+Actions = tuple[tuple[int, Action], ...]
+Cases = tuple[Getter, dict[str, Actions], Actions]
 
 Hit = tuple[Node, dict[str, str] | None]
 
@@ -227,6 +234,8 @@ class Trie:
         return None if node.ignored < layer else node
 
     def _finish(self, node: Node) -> None:
+        if len(node.actions) >= CASES_MIN:
+            node.cases = _cases(node.actions)
         if node.alternatives:
             node.scope = Scope(node.alternatives)
         for name, child in node.members.items():
@@ -310,6 +319,20 @@ def _fast(node: Node) -> Fast | None:
         return None
     slot, action = node.actions[0]
     return None if action.plain is None else (slot, *action.plain)
+
+
+def _cases(actions: Actions) -> Cases | None:
+    """The path that most conditions of these are about, and what they are where a text is at it."""
+    counts = collections.Counter(path for _, action in actions for path in action.words)
+    if not counts:
+        return None
+    path, _ = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
+    words = {word for _, action in actions for word in action.words.get(path, ())}
+    return (
+        getter(parse(path)),
+        {word: tuple(one for one in actions if word in one[1].words.get(path, (word,))) for word in words},
+        tuple(one for one in actions if path not in one[1].words),
+    )
 
 
 def _word(kind: Kind, name: str, spec: Spec, slot: int) -> Node:
