@@ -53,7 +53,7 @@ def read_as(name: str, topic: str, payload: bytes, arrival: int, notebook: Noteb
 
 def by_rules(name: str, topic: str, payload: bytes, arrival: int, notebook: Notebook = EMPTY) -> Reading:
     """Read a payload by the rules of one dialect's file, whatever its module would say."""
-    return _by_rules(entry(name), topic, Message(payload), arrival, notebook)
+    return run_rules(entry(name), topic, Message(payload), arrival, notebook)
 
 
 def _in_dialect(name: str, topic: str, message: Message, arrival: int, notebook: Notebook) -> Reading:
@@ -63,10 +63,13 @@ def _in_dialect(name: str, topic: str, message: Message, arrival: int, notebook:
         reading = code(topic, message.payload, arrival, notebook)
         if reading is not None:
             return reading
-    return _by_rules(dialect, topic, message, arrival, notebook)
+    return run_rules(dialect, topic, message, arrival, notebook)
 
 
-def _by_rules(dialect: Entry, topic: str, message: Message, arrival: int, notebook: Notebook) -> Reading:
+def run_rules(
+    dialect: Entry, topic: str, message: Message, arrival: int, notebook: Notebook = EMPTY
+) -> Reading:
+    """Read a message by the rules of one dialect, which need not be one of this release."""
     run = Run(arrival, notebook)
     chosen = choose(dialect.book.route(topic), message, run)
     if chosen is None:

@@ -33,8 +33,7 @@ _DIRECTIVES: Final = {
     "z": "(?P<z>Z|[+-][0-9]{2}:?[0-9]{2})",
     "%": "%",
 }
-_USUAL: Final = "%Y-%m-%d %H:%M:%S"  # with two digits each, it is RFC 3339 but for a space
-_AFTER: Final = ("", " ", "+", "-", "Z")  # after 19 characters; else a number had one digit
+_USUAL: Final = "%Y-%m-%d %H:%M:%S"
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MILLISECOND = datetime.timedelta(milliseconds=1)
 
@@ -105,7 +104,7 @@ def _strptime(form: str) -> Reader:
         if not isinstance(value, str) or len(value) > _TEXT_MAX:
             return None
         found = compiled.fullmatch(value)
-        if usual and found is not None and value[19:20] in _AFTER:
+        if usual and found is not None and found.end("S") == 19:  # two digits each: RFC 3339 but for a space
             return clock.from_text(value[:19] + value[19:].lstrip(), zone)  # the same, sooner
         return None if found is None else _moment(found.groupdict(), zone)
 
