@@ -4,8 +4,9 @@ A message on <prefix>/<component>/[<node>/]<object>/config declares an entity, o
 <prefix>/device/<object>/config many; both teach what is published elsewhere, and hold no readings.  An
 empty one takes it back.
 
-Nothing is learned about a topic that a dialect of ours knows better, or has a say in: Theengs hears the
-neighbours' sensors as well, and declares them.
+What is declared of ESPHome's and Zigbee2MQTT's topics is added to what our dialects know of them.  Of a
+topic of any other dialect nothing is learned: they know better, and what is declared of Theengs' topics is
+of the neighbours' sensors as well.
 """
 
 from __future__ import annotations
@@ -20,16 +21,13 @@ from gateway.dialects.decode import decode
 from gateway.dialects.detect import of_topic
 from gateway.dialects.entities import Declared, Entity, declared
 from gateway.dialects.notebook import Notebook
-from gateway.dialects.reading import PLAIN, Lesson, Reading
+from gateway.dialects.reading import Lesson, Reading
 from gateway.dialects.rules import Field, Format, Rule, Time, literal
 
 NAME = "home-assistant"
 DEVICE = "device"
 ENTITIES_MAX = 512  # of a device
 FIELDS_MAX = 512  # of a topic
-
-# What discovery says of these is added to what our dialect knows; of all others nothing is.
-OPEN = frozenset((PLAIN, "esphome", "zigbee2mqtt"))
 
 # Keys that may be shortened, of those that are read here.
 SHORT: Mapping[str, str] = {
@@ -91,6 +89,7 @@ SHARED = (
     "state_topic",
 )
 _BASE = "~"
+ASPECTS = frozenset(("climate", "cover", "fan", "valve"))  # components of ESPHome with several states
 
 # Where an object in no dialect of ours says when; Home Assistant has no word for it.
 TIMES = tuple(map(Time, plain.TIMES))
@@ -173,7 +172,7 @@ def _rules(fields: Iterable[Declared]) -> tuple[Rule, ...]:
     found: dict[tuple[str, Format], dict[bytes, Field]] = {}
     passed: dict[tuple[str, Format], dict[str, None]] = {}
     for one in fields:
-        if _base(one.topic) is None:
+        if _base(one.topic, one.format) is None:
             continue
         key = (one.topic, one.format)
         known = found.setdefault(key, {})
@@ -184,7 +183,7 @@ def _rules(fields: Iterable[Declared]) -> tuple[Rule, ...]:
         Rule(
             topic=literal(topic),
             format=form,
-            channel=literal(_base(topic) or ""),
+            channel=literal(_base(topic, form) or ""),
             time=TIMES if form == "json" and of_topic(topic) in (None, "esphome") else (),
             fields=tuple(known.values()),
             ignore=tuple(passed[topic, form]),
@@ -194,12 +193,25 @@ def _rules(fields: Iterable[Declared]) -> tuple[Rule, ...]:
     )
 
 
-def _base(topic: str) -> str | None:
+def _base(topic: str, form: Format) -> str | None:
     """The channel of a topic, the one that it has without discovery; None: nothing is learned about it."""
-    dialect = of_topic(topic)
-    if dialect is not None and dialect not in OPEN:
-        return None
-    if dialect != "zigbee2mqtt":
-        return topic
-    name = topic.removeprefix("zigbee2mqtt/")
-    return None if name.startswith("bridge/") or name.endswith("/availability") else name
+    match of_topic(topic):
+        case None:
+            return topic
+        case "zigbee2mqtt":
+            name = topic.removeprefix("zigbee2mqtt/")
+            return None if name.startswith("bridge/") or name.endswith("/availability") else name
+        case "esphome":
+            return _of_node(topic, form) or topic
+        case _:
+            return None
+
+
+def _of_node(topic: str, form: Format) -> str:
+    """<node>/<name> of ESPHome's topics; an object there, unless it is a lamp's, is somebody else's."""
+    levels = topic.split("/")
+    if len(levels) > 4 and levels[-4] in ASPECTS:  # <node>/cover/<name>/position/state
+        return "/".join([*levels[:-4], levels[-3]])
+    if len(levels) < 4 or (form != "value" and levels[-3] != "light"):
+        return ""
+    return "/".join([*levels[:-3], levels[-2]])  # <node>/sensor/<name>/state
