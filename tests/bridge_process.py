@@ -115,8 +115,8 @@ def wait_until(
 class Source:
     """Publishes numbered readings to a broker and remembers which the broker acknowledged."""
 
-    def __init__(self, topic: str = "home/meter") -> None:
-        self.topic = topic
+    def __init__(self, topic: str = "home/meter", ca: str = "") -> None:
+        self.topic, self.ca = topic, ca
         self.sent = 0
         self.acknowledged: set[int] = set()
 
@@ -128,7 +128,9 @@ class Source:
     def _publish(self, port: int, count: int, qos: int, options: dict[str, Any]) -> None:
         client = Client(CallbackAPIVersion.VERSION2, client_id="")
         client.max_inflight_messages_set(1000)
-        client.connect("127.0.0.1", port)
+        if self.ca:
+            client.tls_set(self.ca)
+        client.connect("localhost" if self.ca else "127.0.0.1", port)
         client.loop_start()
         waiting: list[tuple[int, MQTTMessageInfo]] = []
         try:

@@ -6,6 +6,7 @@ The tap reads MQTT on its own, so that what it tells does not rest on the code i
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import subprocess
 import threading
@@ -28,9 +29,10 @@ def free_port() -> int:
 class Mosquitto:
     """A broker on loopback that keeps its sessions in a file; may be killed and started again."""
 
-    def __init__(self, directory: Path, *settings: str, port: int = 0) -> None:
+    def __init__(self, directory: Path, *settings: str, second: str = "") -> None:
+        """``second``: the protocol of a second listener, whose port is then ``second_port``."""
         self._program = require_peer("mosquitto")
-        self.port = port or free_port()
+        self.port, self.second_port = free_port(), free_port()
         self.config = directory / "mosquitto.conf"
         directory.mkdir(exist_ok=True)
         usual = (
@@ -44,6 +46,8 @@ class Mosquitto:
         )
         named = {line.split()[0] for line in settings}
         lines = [line for line in usual if line.split()[0] not in named] + list(settings)
+        if second:
+            lines += [f"listener {self.second_port} 127.0.0.1", f"protocol {second}"]
         self.config.write_text("\n".join(lines) + "\n")
         self.start()
 
@@ -65,6 +69,16 @@ class Mosquitto:
         """Let it write what it has, and end."""
         self.process.terminate()
         self.process.wait(10)
+
+    def save(self) -> None:
+        """Have it write its memory to its file now, and wait until it has."""
+        path = self.config.parent / "mosquitto.db"
+        path.unlink(missing_ok=True)
+        self.process.send_signal(signal.SIGUSR1)
+        deadline = time.monotonic() + 10
+        while not path.exists():  # it is renamed into place, whole
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
     def kill(self) -> None:
         """As a power cut would: what it had not written is gone."""

@@ -282,3 +282,42 @@ def test_nothing_we_acknowledged_is_lost_when_the_broker_is_killed(person: Perso
     assert not account.phantom
     assert account.doubled <= account.sent_again
     assert tap.seen.unknown == 0
+
+
+@pytest.mark.parametrize("saved", ["in flight", "queued"])
+def test_what_a_killed_broker_forgot_that_we_acknowledged(person: Person, tmp_path: Path, saved: str) -> None:
+    """It sends that again.  What it had sent before it saved bears DUP, and is recognised.  What it had only
+    queued comes as new, and counts twice: nothing in MQTT tells it from a reading that is the same again.
+    """
+    source, count = Source(), 3000
+    with Mosquitto(tmp_path / "m") as broker, Tap(broker.port) as tap, NodeProcess(person.data) as node:
+        wanted = bridge_config(person, f"mqtt://127.0.0.1:{tap.port}")
+        with BridgeProcess(person.data, wanted) as bridge:
+            wait_for(person.data, connected)
+            bridge.end()
+        source.publish(broker.port, count)
+        if saved == "in flight":
+            with BridgeProcess(person.data, wanted, "after-recv", "1") as bridge:
+                bridge.process.wait(30)
+        broker.save()
+        with BridgeProcess(person.data, wanted) as bridge:
+            all_acknowledged(tap, source)
+            bridge.end()
+        before = len(tap.seen.delivered)
+        broker.kill()
+        broker.start()
+        with BridgeProcess(person.data, wanted) as bridge:
+            wait_until(lambda: len(tap.seen.delivered) == before + count)
+            wait_for(person.data, lambda found: connected(found) and not found[0].waiting)
+            bridge.end()
+        node.end()
+    account = Account(person, tap, source)
+    as_new = {number(payload) for payload, dup in tap.seen.forgotten if not dup}
+    assert len(tap.seen.forgotten) == count
+    assert not account.loss
+    assert not account.phantom
+    assert account.doubled == as_new
+    if saved == "queued":
+        assert len(as_new) == count
+    else:
+        assert len(as_new) < count

@@ -29,6 +29,7 @@ from vault.ids import DeviceId
 
 FIRST_WAIT_S: Final = 0.5  # before connecting again
 LONGEST_WAIT_S: Final = 30.0
+RIVAL_WAIT_S: Final = 5.0  # where another client has our id: two that push each other out serve nobody
 STEADY_S: Final = 10.0  # a connection that lasted so long was a good one
 LOOK_S: Final = 5.0  # for retained messages to arrive, where shared subscriptions bring none
 QOS: Final = 1  # a message that was published with 2 comes with 1: redelivered, and counted once
@@ -75,7 +76,11 @@ class Session:
             try:
                 await self._open(connection)
                 await connection.ended.wait()
+                if loop.time() - began > STEADY_S:
+                    wait = FIRST_WAIT_S
                 self._problem = connection.reason or "the broker ended the connection"
+                if connection.reason:
+                    wait = max(wait, RIVAL_WAIT_S)
             except BrokerError as error:
                 self._problem = str(error)
                 if isinstance(error, VersionError) and not self._agreed:
@@ -84,8 +89,6 @@ class Session:
                 self._up = False
                 connection.close()
                 self.lane.cut()
-            if loop.time() - began > STEADY_S:
-                wait = FIRST_WAIT_S
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311  so that many do not come at once
             wait = min(2 * wait, LONGEST_WAIT_S)
 
