@@ -42,7 +42,7 @@ def tidy(session: Session, now: int, progress: Callable[[float], object] = lambd
     done = Tidied()
     for number, row in enumerate(rows, start=1):
         segment = open_segment(session.owner, session.pins.vault, row)
-        before = _chunks(session, segment)
+        before = chunks_of(session, segment)
         merged = merge(segment, before, session.entropy)
         if merged and _replaced(session, row, segment, merged):
             done = Tidied(done.segments + 1, done.before + len(before), done.after + len(merged))
@@ -78,7 +78,8 @@ def _open(segment: OpenSegment, key: bytes, row: ChunkRow) -> Sequenced:
         raise AnswerError("a part of the vault does not open with your key") from None
 
 
-def _chunks(session: Session, segment: OpenSegment) -> list[ChunkRow]:
+def chunks_of(session: Session, segment: OpenSegment) -> list[ChunkRow]:
+    """All chunks of a segment, page by page."""
     found: list[ChunkRow] = []
     after: int | None = 0
     while after is not None:
