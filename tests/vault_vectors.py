@@ -13,6 +13,7 @@ from vault.chunk import ChunkHeader, Sequenced, decode_columns, encode_columns, 
 from vault.errors import FormatError, KeyPolicyError, SealError, SignatureError
 from vault.grantkey import Slot, pick_up, unwrap
 from vault.ids import DeviceId, GrantId, VaultId
+from vault.observation import Observation, Place, Value
 from vault.secrets import read_secret, write_secret
 from vault.segment import Lane, SegmentHeader
 from vault.store.registry import secret_verifier
@@ -135,6 +136,21 @@ def _unwrap(f: Fields) -> bytes:
     return hashlib.sha256(unwrap(f.get("token"), f.slot, f.hex("wrapped"), f.vault).public).digest()
 
 
+def _notes(f: Fields) -> device.Notes:
+    return device.Notes(DeviceId(f.hex("device")), f.hex("key"))
+
+
+def _reading(f: Fields) -> Observation:
+    match f.get("value"):
+        case [lat, lon, accuracy]:
+            value: Value = Place(lat, lon, accuracy)
+        case {"hex": blob}:
+            value = bytes.fromhex(blob)
+        case plain:
+            value = plain
+    return Observation(f.get("channel"), f.get("kind"), f.get("at"), value)
+
+
 OPERATIONS: dict[str, Callable[[Fields], bytes | str]] = {
     "identifier": lambda f: VaultId.parse(f.get("text")),
     "secret": _secret,
@@ -168,6 +184,13 @@ OPERATIONS: dict[str, Callable[[Fields], bytes | str]] = {
     "dedupe key": lambda f: device.dedupe_key(DeviceId(f.hex("device")), f.hex("password")),
     "message digest": lambda f: device.message_digest(f.hex("key"), f.hex("topic"), f.hex("payload")),
     "client key": lambda f: device.client_key(f.hex("key"), f.get("client_id")),
+    "notes key": lambda f: person.Owner(f.hex("root")).notes_key(DeviceId(f.hex("device"))),
+    "wrapped notes": lambda f: device.unwrap_notes(
+        DeviceId(f.hex("device")), f.hex("password"), f.hex("wrapped")
+    ),
+    "settings": lambda f: _notes(f).open_settings(f.hex("sealed")),
+    "learned": lambda f: _notes(f).open_lessons(f.hex("sealed")),
+    "reading digest": lambda f: _notes(f).reading_digest(_reading(f)),
     "secret verifier": lambda f: secret_verifier(f.get("secret")),
     "expand with label": lambda f: labels.expand_with_label(f.hex("key"), f.get("label"), f.hex("context")),
 }

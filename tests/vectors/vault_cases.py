@@ -15,6 +15,7 @@ from vault import device, labels, person, segment
 from vault.grantkey import draw, pick_up
 from vault.ids import DeviceId, GrantId, SegmentId, VaultId
 from vault.labels import vec
+from vault.observation import Observation, Place, Value
 from vault.segment import Lane, SegmentHeader
 from vault.suite import Recipient
 
@@ -177,3 +178,42 @@ def keys() -> Iterator[Vector]:
     yield vector("one", "client key", "ok", device.client_key(K, "meter"), key=K, client_id="meter")
     verifier = hashlib.sha256(vec(b"hypertouch 1 secret", b"hts_x")).digest()
     yield vector("one", "secret verifier", "ok", verifier, secret="hts_x")
+    yield from notes()
+
+
+def notes() -> Iterator[Vector]:
+    """What is noted of a device: its key, what that opens, and the digests of readings."""
+    key = person.Owner(ROOT).notes_key(DEVICE)
+    yield vector("one", "notes key", "ok", key, root=ROOT, device=DEVICE)
+    wrapped = device.wrap_notes(DEVICE, PASSWORD, key, NONCE)
+    given = {"device": DEVICE, "password": PASSWORD, "wrapped": wrapped}
+    yield vector("one", "wrapped notes", "ok", key, **given)
+    yield vector("another password", "wrapped notes", "seal", **given | {"password": flip(PASSWORD)})
+    yield vector("another device", "wrapped notes", "seal", **given | {"device": DeviceId(flip(DEVICE, 0))})
+    yield vector("altered", "wrapped notes", "seal", **given | {"wrapped": flip(wrapped)})
+    yield vector("cut short", "wrapped notes", "seal", **given | {"wrapped": wrapped[:27]})
+    mine = device.Notes(DEVICE, key)
+    sealed = {"settings": mine.seal_settings(b"set", NONCE), "learned": mine.seal_lessons(b"told", NONCE)}
+    for of, other in (("settings", "learned"), ("learned", "settings")):
+        plain = b"set" if of == "settings" else b"told"
+        opens = {"device": DEVICE, "key": key, "sealed": sealed[of]}
+        yield vector("one", of, "ok", plain, **opens)
+        yield vector("of the other sort", of, "seal", **opens | {"sealed": sealed[other]})
+        yield vector("another device", of, "seal", **opens | {"device": DeviceId(flip(DEVICE, 0))})
+        yield vector("another key", of, "seal", **opens | {"key": flip(key)})
+        yield vector("a short key", of, "format", **opens | {"key": key[:16]})
+    values: dict[str, Value] = {
+        "a number": 21.5,
+        "a boolean": True,
+        "a text": "on",
+        "a place": Place(44.5, 26.0),
+        "a place with its accuracy": Place(44.5, 26.0, 12.0),
+        "a blob": b"\xff\xd8",
+    }
+    for name, value in values.items():
+        digest = mine.reading_digest(Observation("home/meter", "energy", 1_700_000_000_000, value))
+        plain_value = msgspec.to_builtins(value) if not isinstance(value, bytes) else {"hex": value.hex()}
+        yield vector(
+            name, "reading digest", "ok", digest, device=DEVICE, key=key, channel="home/meter", kind="energy",
+            at=1_700_000_000_000, value=plain_value,
+        )  # fmt: skip
