@@ -21,12 +21,12 @@ from typing import Final
 import msgspec
 
 from cli import __version__
-from tests.bench import approve, ingest, read, revoke, start, storage
+from tests.bench import approve, connections, ingest, read, revoke, start, storage
 from tests.bench.report import Report, Section, render
 from tests.bench.sizes import FULL, QUICK, Size
 from tests.bench.year import opened, write_year
 
-NAMES: Final = ("ingest", "storage", "read", "approve", "revoke", "start")
+NAMES: Final = ("ingest", "connections", "storage", "read", "approve", "revoke", "start")
 BUSY: Final = 0.7  # load average from which on the machine is not ours
 _HISTORY: Final = frozenset({"storage", "read", "approve", "revoke"})
 
@@ -35,6 +35,8 @@ def sections(size: Size, names: Sequence[str], directory: Path) -> Iterator[Sect
     """Measure, one after the other; everything is written below ``directory``."""
     if "ingest" in names:
         yield ingest.measure(size, directory)
+    if "connections" in names:
+        yield connections.measure(size, directory)
     if _HISTORY.intersection(names):
         written = write_year(directory, size.days)
         if "storage" in names:

@@ -54,7 +54,7 @@ def measure(size: Size, directory: Path) -> Section:
     memory: list[list[float]] = []
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(running(fresh_data(directory / "node")))
-        credentials = _devices(server)
+        credentials = devices(server)
         broker = stack.enter_context(peers.mosquitto(program, directory)) if program else 0
         _run(_load(server.mqtt_port, credentials, _MAIN, size.messages))  # whatever grows once has grown
         for _ in range(size.repeats):
@@ -85,7 +85,8 @@ def measure(size: Size, directory: Path) -> Section:
     )
 
 
-def _devices(server: Server) -> list[Credential]:
+def devices(server: Server) -> list[Credential]:
+    """A household's, which was not there before."""
     household = Household(server)
     made = (household.device(f"device {number}") for number in range(DEVICES))
     return [Credential(one.username, one.password) for one in made]

@@ -106,6 +106,7 @@ class Server:
     def __init__(self, data: DataDir, node: Child, door: Child) -> None:
         self.data, self.node, self.door = data, node, door
         self.mqtt_port, self.http_port = node.port("mqtt_port"), door.port("port")
+        self.ws_port = node.port("ws_port")
         self.url = f"http://127.0.0.1:{self.http_port}"
 
     def rss(self) -> float:
@@ -121,7 +122,8 @@ class Server:
 def running(data: DataDir) -> Iterator[Server]:
     """A node and a door until the block ends."""
     rates = Rates(_UNLIMITED, _UNLIMITED, _UNLIMITED, _UNLIMITED, _UNLIMITED)
-    with Child("gateway.node.run", NodeConfig(data=str(data.path), mqtt_port=0)) as node:
+    listens = NodeConfig(data=str(data.path), mqtt_port=0, ws_host="127.0.0.1", ws_port=0)
+    with Child("gateway.node.run", listens) as node:
         config = DoorConfig(
             data=str(data.path),
             mqtt_host="127.0.0.1",
