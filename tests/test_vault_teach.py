@@ -22,7 +22,7 @@ from vault.segment import QUARANTINE, lane_key, resolution_key
 from vault.statement import Enrolment, Signed, sign
 from vault.store import people
 from vault.store.errors import Unavailable
-from vault.store.records import No, SealedChunk, Stretch, Taught
+from vault.store.records import NewReading, No, SealedChunk, Stretch, Taught
 from vault.store.sealing import seal_readings
 from vault.store.taught import apply_taught, replacement
 
@@ -90,7 +90,14 @@ def lesson(device: Device, wanted: Iterable[int], read: Read = understood, *, wh
                 for _, one in pairs:
                     if one.value in leave and isinstance(one.value, bytes):
                         readings += read(one.value, one.time)
-    return Taught(bytes(device.id), tuple(stretches), tuple(chunks), tuple(readings))
+    return Taught(bytes(device.id), tuple(stretches), tuple(chunks), new(readings))
+
+
+def new(readings: Iterable[Observation]) -> tuple[NewReading, ...]:
+    """As they travel; what cannot is made to, for it is to be refused."""
+    return tuple(
+        NewReading.of(one) or NewReading(one.channel, one.kind, one.time, str(one.value)) for one in readings
+    )
 
 
 def signed(person: Person, taught: Taught) -> Signed:
@@ -392,7 +399,7 @@ def _chunk(taught: Taught, **other: object) -> Taught:
 
 
 def _with(taught: Taught, *readings: Observation) -> Taught:
-    return but(taught, readings=(*taught.readings, *readings))
+    return but(taught, readings=(*taught.readings, *new(readings)))
 
 
 NOON = 20_000 * DAY_MS + DAY_MS // 2

@@ -1,4 +1,4 @@
-"""What was kept whole of a device: fetched and opened here, and taken out of quarantine once it is understood.
+"""What was kept whole of a device: opened here, and taken out of quarantine once it is understood.
 
 A call is atomic (``vault.store.taught``) and bounded, and a payload leaves in the call that brings its
 readings: whatever is cut off, doing it again does the rest.
@@ -26,7 +26,7 @@ from vault.errors import VaultError
 from vault.observation import Observation
 from vault.segment import QUARANTINE, RAW, lane_key, resolution_key
 from vault.statement import sign
-from vault.store.records import SealedChunk, Stretch, Taught
+from vault.store.records import NewReading, SealedChunk, Stretch, Taught
 from vault.store.sealing import seal_readings
 from vault.store.taught import replacement
 
@@ -37,13 +37,12 @@ TRIES: Final = 5  # of a segment that changes meanwhile
 Looked = list[tuple[Kept, Reading]]
 
 
-class Applied(msgspec.Struct, frozen=True):
-    """What came of it: payloads that left, their readings, values that are none, and what is still kept."""
+class Applied(msgspec.Struct):
+    """What came of it: payloads that left, their readings that are new, and values that are none."""
 
     payloads: int = 0
     readings: int = 0
     dropped: int = 0
-    stay: int = 0
 
 
 class Part(msgspec.Struct):
@@ -113,30 +112,26 @@ class Quarantine:
         segments = self._segments()
         for number, segment in enumerate(segments, start=1):
             for attempt in range(1, TRIES + 1):
-                stay = 0
                 try:
-                    for taught, left, stay in self._calls(segment, notebook):
-                        statement = sign(
-                            self._session.owner.signing, self._session.pins.vault, replacement(taught)
-                        )
-                        self._session.tell(wire.Teach(statement, taught), wire.Done)
-                        done = Applied(
-                            done.payloads + left,
-                            done.readings + len(taught.readings),
-                            done.dropped + taught.dropped,
-                            done.stay,
-                        )
+                    for taught, left in self._calls(segment, notebook):
+                        self._tell(taught)
+                        done.payloads += left
+                        done.readings += len(taught.readings)
+                        done.dropped += taught.dropped
+                    break
                 except ConflictError:  # more came, or the segment was closed: look again
                     if attempt == TRIES:
                         raise
-                else:
-                    done = msgspec.structs.replace(done, stay=done.stay + stay)
-                    break
             progress(number / len(segments))
         return done
 
-    def _calls(self, segment: OpenSegment, notebook: Notebook) -> Iterator[tuple[Taught, int, int]]:
-        """(what to apply, how many payloads leave by it, how many of the segment stay), call by call."""
+    def _tell(self, taught: Taught) -> None:
+        session = self._session
+        statement = sign(session.owner.signing, session.pins.vault, replacement(taught))
+        session.tell(wire.Teach(statement, taught), wire.Done)
+
+    def _calls(self, segment: OpenSegment, notebook: Notebook) -> Iterator[tuple[Taught, int]]:
+        """(what to apply, how many payloads leave by it), call by call."""
         parts = self._parts(segment)
         understood = [
             (kept, reading)
@@ -144,7 +139,6 @@ class Quarantine:
             for kept in part.kept
             if (reading := understand(kept, notebook)) is not None
         ]
-        stay = sum(len(part.payloads.seqs) for part in parts) - len(understood)
         stored = self.stored(understood)
         waiting = {
             kept.seq: _Understood(stored.take(kept, reading), reading.dropped) for kept, reading in understood
@@ -157,14 +151,15 @@ class Quarantine:
                 taken = call.fitting(here, waiting, size)
                 if taken:
                     remains = rest.without(set(taken))
-                    call.take(rest.stretch, remains and remains.sealed(self._session), size)
+                    sealed = None if remains is None else remains.sealed(self._session)
+                    call.take(rest.stretch, sealed, size)
                     call.understand(waiting.pop(seq) for seq in taken)
                     rest = remains
                 if len(taken) < len(here):
-                    yield call.taught(self._device), call.payloads, stay
+                    yield call.taught(self._device), call.payloads
                     call = _Call()
         if call.payloads:
-            yield call.taught(self._device), call.payloads, stay
+            yield call.taught(self._device), call.payloads
 
     def _segments(self) -> list[OpenSegment]:
         """Those in which something of this device was kept, the oldest first."""
@@ -212,7 +207,7 @@ class _Call:
         self._size = self._dropped = 0
         self._stretches: list[Stretch] = []
         self._chunks: list[SealedChunk] = []
-        self._readings: list[Observation] = []
+        self._readings: list[NewReading] = []
 
     def fitting(self, seqs: list[int], waiting: dict[int, _Understood], size: int) -> list[int]:
         """The first of these payloads that the call has room for; one at least, where it is empty."""
@@ -234,7 +229,7 @@ class _Call:
         """Payloads of it that leave."""
         for one in some:
             self.payloads += 1
-            self._readings += one.readings
+            self._readings += filter(None, map(NewReading.of, one.readings))
             self._dropped += one.dropped
 
     def taught(self, device: Device) -> Taught:

@@ -143,6 +143,13 @@ class NewReading(msgspec.Struct, frozen=True, array_like=True):
     value: float | bool | str | Place
     claimed: int | None = None
 
+    @classmethod
+    def of(cls, one: Observation) -> NewReading | None:
+        """As it travels; None: a payload is no reading."""
+        if isinstance(one.value, bytes):
+            return None
+        return cls(one.channel, one.kind, one.time, one.value, one.claimed)
+
     @property
     def observation(self) -> Observation:
         """The same, as it is stored."""
