@@ -47,4 +47,11 @@ class BridgeConfigError(GatewayError):
 
 
 class BrokerError(GatewayError):
-    """A broker cannot be reached or refuses us, in a sentence of ours: nothing it sent is in the text."""
+    """A broker cannot be reached or refuses us, in a sentence of ours: nothing it sent is in the text.
+
+    ``refused``: it answered, and the answer was no.
+    """
+
+    def __init__(self, text: str, *, refused: bool = False) -> None:
+        super().__init__(text)
+        self.refused = refused

@@ -235,7 +235,8 @@ class Connection:
         elif reason.value in _UNSUPPORTED_VERSION:
             self._answer.set_exception(VersionError("the broker does not speak our versions of MQTT"))
         else:
-            self._answer.set_exception(BrokerError(_REFUSALS.get(reason.value, "the broker refuses us")))
+            text = _REFUSALS.get(reason.value, "the broker refuses us")
+            self._answer.set_exception(BrokerError(text, refused=True))
 
     def _on_subscribe(
         self, client: Client, data: Any, number: int, reasons: list[ReasonCode], properties: Properties | None
