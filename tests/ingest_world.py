@@ -8,6 +8,7 @@ The dialect is a fake that stands in for ``read``, so that each thing a dialect 
 - ``again`` with a JSON list of [time, value]: readings that the device may send again;
 - ``number/SESSION/N``: a message with a number, and nothing else;
 - ``street``: what three sensors of the neighbours said;
+- ``bug``: what no dialect should do, and one does: it raises;
 - ``image``: a payload that is not to be read.
 """
 
@@ -52,6 +53,8 @@ def read(topic: str, payload: bytes, arrival: int, notebook: Notebook) -> Readin
             return Reading("fake", (), False, 0, sequence=(session, int(number)))
         case "street":
             return Reading("fake", (), False, 0, foreign=3)
+        case "bug":
+            raise ZeroDivisionError(payload)
         case "image":
             return Reading("fake", (), False, 0, blob=True)
     return Reading("fake", (), True, 0)

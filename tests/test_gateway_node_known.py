@@ -147,3 +147,17 @@ def test_without_a_key_a_device_learns_for_as_long_as_it_is_connected() -> None:
 def test_readings_are_digested_with_the_devices_key() -> None:
     reading = Observation("", "energy", 0, 1.0)
     assert Known(VAULT, DEVICE, KEY, None, None).digests([reading]) == (NOTES.reading_digest(reading),)
+
+
+def test_a_notebook_that_cannot_be_made_is_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of ours with what is stored: the device sends on, by the defaults."""
+
+    class Faulty(Notebook):
+        def __init__(self, *known: object) -> None:
+            if known:
+                raise ZeroDivisionError
+            super().__init__()
+
+    monkeypatch.setattr("gateway.node.known.Notebook", Faulty)
+    known = Known(VAULT, DEVICE, KEY, sealed_settings(SETTINGS), sealed_lessons(ONE))
+    assert (known.notebook.settings, known.notebook.lessons) == (DialectSettings(), ())

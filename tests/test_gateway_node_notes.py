@@ -132,6 +132,18 @@ def test_killed_at_each_write_what_was_acknowledged_is_known(
     assert step > 2
 
 
+def test_a_node_that_acknowledges_before_it_stores_a_lesson_is_found_out(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The known-bad control of the tests above."""
+    monkeypatch.setattr("gateway.node.arrivals.Arrivals.learned", lambda *_: [])
+    device = hub(node)
+    assert node.send(node.connect(device), DECLARED, WARM)
+    node.crash()
+    assert node.send(node.connect(device), WARM)
+    assert node.row(device).quarantined == 1
+
+
 def test_new_settings_hold_for_live_links_and_for_later_ones(node: Node) -> None:
     device = hub(node)
     link = node.connect(device)

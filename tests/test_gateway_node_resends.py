@@ -134,3 +134,15 @@ def test_an_image_is_sealed_whole_with_its_topic(node: Node) -> None:
     row = node.row(device)
     assert (row.blobs, row.quarantined, row.readings) == (2, 0, 0)
     assert image not in node.world.bytes_on_disk()
+
+
+def test_a_dialect_that_fails_ends_nothing_and_loses_nothing(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The payload is kept whole, and what comes with it is read; the log says which fault, and no payload."""
+    device = phone(node)
+    assert node.send(node.connect(device), ("bug", b"canary-4714"), ("street", b""), window(node, 0, 1))
+    assert node.values(device.person) == [b"bug\0canary-4714", 0.0]
+    assert (node.row(device).quarantined, node.row(device).foreign) == (1, 3)
+    assert [record.getMessage() for record in caplog.records] == ["a dialect failed: ZeroDivisionError"]
+    assert "canary" not in caplog.text

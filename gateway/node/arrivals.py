@@ -5,16 +5,20 @@ It runs on the writer's thread.  A commit that fails leaves nothing of it behind
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Protocol
 
 from gateway.dialects import Reading, read
+from gateway.dialects.reading import PLAIN
 from gateway.node.gaps import Gaps
 from gateway.node.known import Known
 from gateway.node.ports import Delivery
 from vault.ids import DeviceId, Entropy, VaultId
 from vault.store.writer import Arrival, Learned, Special
 
+_log = logging.getLogger("hypertouch.node")
+_NOT_READ = Reading(PLAIN, (), True, 0)  # kept whole
 _CHANNEL_FREE = b"\0"  # between topic and payload of what is kept whole; a topic cannot hold it
 
 
@@ -51,12 +55,14 @@ class Arrivals:
     def take(self, link: Source, deliveries: Iterable[Delivery]) -> None:
         """Read the deliveries of one link, in their order; what one teaches holds for the next."""
         vault, device, known, now, add = link.vault, link.device, link.known, self._now, self.found.append
-        notebook = known.notebook
         for delivery in deliveries:
-            reading = read(delivery.topic, delivery.payload, now, notebook)
-            if reading.lessons and known.learn(reading.lessons):
-                self._taught[known] = None
-                notebook = known.notebook
+            try:
+                reading = read(delivery.topic, delivery.payload, now, known.notebook)
+                if reading.lessons and known.learn(reading.lessons):
+                    self._taught[known] = None
+            except Exception as error:  # a fault of ours; what a device sends must not end the node
+                _log.error("a dialect failed: %s", type(error).__name__)  # never its text
+                reading = _NOT_READ
             if delivery.retained:  # a broker's state of long ago: it tells what a device is, and no reading
                 continue
             recent = None

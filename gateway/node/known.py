@@ -6,6 +6,7 @@ and not longer.  All links of a device share them; after it was made, only the w
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -18,6 +19,7 @@ from vault.ids import DeviceId, Entropy, VaultId
 from vault.observation import Observation
 from vault.suite import NONCE_SIZE
 
+_log = logging.getLogger("hypertouch.node")
 _SETTINGS = msgspec.msgpack.Decoder(DialectSettings)
 
 
@@ -119,4 +121,8 @@ class Known:
                 lessons = Notebook.decode_lessons(notes.open_lessons(self._learned))
         except VaultError:
             pass
-        return Notebook(settings, lessons)
+        try:
+            return Notebook(settings, lessons)
+        except Exception as error:  # a fault of ours; a device that declares oddly must not end the node
+            _log.error("a notebook failed: %s", type(error).__name__)  # never its text
+            return Notebook()
