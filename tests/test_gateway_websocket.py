@@ -367,7 +367,9 @@ def test_a_request_that_drips_is_closed_however_steadily_it_drips() -> None:
 
 
 @pytest.mark.parametrize(
-    "sent", [b"", frame(b"hi", PING), frame(client.connect())[:9], frame(b"", fin=False)]
+    "sent",
+    [b"", frame(b"hi", PING), frame(client.connect())[:9], frame(b"", fin=False)],
+    ids=["nothing", "a ping", "half a CONNECT", "the beginning of a message"],  # masks are drawn
 )
 def test_an_upgrade_without_connect_is_closed_in_time(sent: bytes) -> None:
     with door(QUICK) as running, WebSocketClient(running.port) as silent:
