@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gateway.dialects import DialectSettings, Notebook, read
-from gateway.dialects.decode import MAX_DEPTH, MAX_PAYLOAD
+from gateway.dialects.decode import MAX_DEPTH, MAX_PAYLOAD, decode, shallow
 from gateway.dialects.reading import NAMES
 from policies.kinds import catalogue
 from tests.dialect_shapes import CASES, Case
@@ -199,6 +199,17 @@ def test_payloads_of_no_byte_and_of_one_are_read_without_an_exception(name: str)
     for topic in topics:
         for payload in (b"", *(bytes((byte,)) for byte in range(256))):
             hold(topic, payload, 1_790_000_000_000, Notebook(DialectSettings(dialect=name)))
+
+
+def test_brackets_in_a_text_are_not_levels_wherever_the_text_ends() -> None:
+    """What is too deep is looked for in the beginning first; a text may begin there and end later."""
+    for before in range(4080, 4100):
+        for text in ("[" * 100, '\\"' + "[" * 100, "x" * 20 + "[" * 5000):
+            payload = b'{"a":"' + b"x" * before + text.encode() + b'","temperature":21.5}'
+            assert shallow(payload)
+            assert decode(payload) is not None
+        deep = b'{"a":"' + b"x" * before + b'","b":' + b"[" * MAX_DEPTH + b"1" + b"]" * MAX_DEPTH + b"}"
+        assert not shallow(deep)
 
 
 # --- time --------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ MAX_DEPTH = 32  # arrays and objects within each other
 
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)  # possessive: linear on any input
 _ONLY_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_BEGINNING = 4096  # bytes
 _TOO_DEEP = b"[" * (MAX_DEPTH + 1)
 _AS_SQUARE = bytes.maketrans(b"{}", b"[]")
 
@@ -61,7 +62,9 @@ def shallow(payload: bytes) -> bool:
     """Whether brackets are nested at most 32 deep; linear in the payload, whatever it holds."""
     if payload.count(b"[") + payload.count(b"{") <= MAX_DEPTH:
         return True
-    skeleton = _STRINGS.sub(b"", payload).translate(_AS_SQUARE, _ONLY_BRACKETS)
+    if _TOO_DEEP in _skeleton(payload[:_BEGINNING]):
+        return False  # found at once, as most of what is too deep
+    skeleton = _skeleton(payload)
     if _TOO_DEEP in skeleton:
         return False
     for _ in range(MAX_DEPTH):
@@ -69,6 +72,11 @@ def shallow(payload: bytes) -> bool:
             return True
         skeleton = skeleton.replace(b"[]", b"")  # peels the innermost level
     return not skeleton
+
+
+def _skeleton(payload: bytes) -> bytes:
+    """The brackets outside of strings, all of them square."""
+    return _STRINGS.sub(b"", payload).translate(_AS_SQUARE, _ONLY_BRACKETS)
 
 
 def _count_keys(document: object) -> int:
