@@ -32,8 +32,9 @@ from gateway.client.read import open_readings, open_segment
 from gateway.node import ingest, run
 from gateway.node.config import NodeConfig
 from tests.mqtt_client import RawClient, connect, ids
-from vault.device import verifier
+from vault.device import verifier, wrap_notes
 from vault.ids import ClientId, DeviceId, VaultId
+from vault.observation import Observation
 from vault.person import FLOOR, Owner, Unlocking, WrappedRoot, login_verifier, wrap_root
 from vault.statement import Enrolment, sign
 from vault.store import people
@@ -75,23 +76,24 @@ class Person:
         )
         assert people.create_vault(writer, new) is None
         name = self.owner.seal_name(self.device, "meter", os.urandom(12))
-        kept = verifier(self.device, PASSWORD)
-        assert people.add_device(writer, self.vault, self.device, name, kept) is None
+        kept, key = verifier(self.device, PASSWORD), self.owner.notes_key(self.device)
+        notes = wrap_notes(self.device, PASSWORD, key, os.urandom(12))
+        assert people.add_device(writer, self.vault, self.device, name, kept, notes) is None
         writer.close()
 
     def stored(self) -> Counter[float]:
-        """How often each value is in the vault; no process may be writing to it."""
+        """How often each number is in the vault; no process may be writing to it."""
+        return Counter(one.value for one in self.readings() if isinstance(one.value, float))
+
+    def readings(self) -> list[Observation]:
+        """Everything in the vault; no process may be writing to it."""
         Writer(self.data, Files(), now_ms, os.urandom).close()  # moves what was acknowledged
         reader = Reader(self.data)
-        found: Counter[float] = Counter()
+        found: list[Observation] = []
         for row in reader.segments(self.vault, -(1 << 30), 1 << 30):
             segment = open_segment(self.owner, self.vault, row)
             for chunk in reader.chunks(self.vault, [segment.header.segment], 0, 0, 1 << 40):
-                found.update(
-                    reading.observation.value
-                    for reading in open_readings(segment, chunk)
-                    if isinstance(reading.observation.value, float)
-                )
+                found += [reading.observation for reading in open_readings(segment, chunk)]
         reader.close()
         return found
 

@@ -13,9 +13,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway import wire
+from gateway.dialects import DialectSettings
 from gateway.rpcclient import call_sync
 from tests.mqtt_client import RawClient, connect, publish
 from tests.node_process import PASSWORD, UNLOCKING, NodeProcess, Person, now_ms
+from vault.device import Notes
 from vault.ids import DeviceId, VaultId
 from vault.ledger import Head
 from vault.store.paths import DataDir
@@ -121,6 +123,43 @@ def test_a_rotated_password_ends_the_old_one(person: Person, node: NodeProcess) 
         with RawClient(node.port) as client:
             client.send(connect(4, "meter", person.device.text, password))
             assert client.receive() == (0x20, answer)
+
+
+def test_what_is_set_for_a_device_holds_at_once_and_what_it_declares_for_good(
+    person: Person, node: NodeProcess
+) -> None:
+    """A device that says its time without a zone; a device that says what its topics are; then a kill."""
+    notes = Notes(person.device, person.owner.notes_key(person.device))
+    local = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 9 * 3600))
+    said = b'{"Time":"%s","AM2301":{"Temperature":%s}}'
+    config = {
+        "name": "Attic", "state_topic": "attic/seven", "device_class": "temperature", "unique_id": "seven",
+        "unit_of_measurement": "°C", "value_template": "{{ value_json.t }}",
+    }  # fmt: skip
+    with RawClient(node.port) as client:
+        client.send(connect(4, "hub", person.device.text, PASSWORD))
+        assert client.receive()[0] == 0x20
+        settings = notes.seal_settings(
+            msgspec.msgpack.encode(DialectSettings(timezone="Asia/Tokyo")), os.urandom(12)
+        )
+        assert told(person, envelope(person, wire.SetDevice(bytes(person.device), settings))) == "done"
+        client.send(
+            publish("tele/meter/SENSOR", said % (local.encode(), b"21"), packet_id=1),
+            publish("homeassistant/sensor/seven/config", msgspec.json.encode(config), packet_id=2),
+        )
+        assert [client.receive() for _ in range(2)] == [(0x40, b"\x00\x01"), (0x40, b"\x00\x02")]
+        node.process.kill()
+    with NodeProcess(person.data) as again:
+        with RawClient(again.port) as client:
+            client.send(connect(4, "hub", person.device.text, PASSWORD))
+            assert client.receive()[0] == 0x20
+            client.send(publish("attic/seven", b'{"t":22}', packet_id=3))
+            assert client.receive() == (0x40, b"\x00\x03")
+        again.end()
+    attic = {one.value: one for one in person.readings()}
+    assert set(attic) == {21.0, 22.0}  # and nothing in quarantine
+    assert abs(attic[21.0].time - now_ms()) < 60_000
+    assert not attic[21.0].clock_suspect  # nine hours ahead, as in UTC, it would be
 
 
 def test_unknown_vaults_look_like_known_ones(person: Person, node: NodeProcess) -> None:
