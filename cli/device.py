@@ -8,7 +8,7 @@ from typing import Any
 
 import rich_click as click
 
-from cli import options, pair, release, settings
+from cli import options, pair, release, settings, teach
 from cli.ask import confirm
 from cli.known import find
 from cli.passphrase import PassphraseSource
@@ -43,7 +43,7 @@ def device() -> None:
 
 for command in (pair.add, settings.set_, pair.rotate, pair.authority):
     device.add_command(command)
-for command in (release.pause, release.resume, release.release, release.check_release):
+for command in (teach.teach, release.pause, release.resume, release.release, release.check_release):
     device.add_command(command)
 
 
