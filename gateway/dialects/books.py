@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from gateway.dialects.decode import decode, word
 from gateway.dialects.engine import Binding, Run
 from gateway.dialects.paths import ABSENT, Item
@@ -13,6 +15,7 @@ from gateway.dialects.specs import Spec
 from gateway.dialects.tries import Alternative, Scope
 
 ROUTES_MAX: Final = 4096  # topics whose rules are remembered
+GROUP_MAX: Final = 256  # rules of one topic
 
 # What a payload can be; which formats have a place for it.
 _CONTAINER, _SCALAR, _WORD, _OTHER = range(4)
@@ -170,10 +173,20 @@ class Book:
         for place in sorted((*self._literal.get(topic, ()), *self._open)):
             group = self._groups.get(place)
             if group is None:
-                group = self._groups[place] = Group(self._specs[place], self._layer)
+                group = self._groups[place] = Group(_distinct(self._specs[place]), self._layer)
             captures = group.match(topic)
             if captures is not None:
                 yield Bound(group, topic, captures)
+
+
+def _distinct(specs: Iterable[Spec]) -> list[Spec]:
+    """Rules of one topic, each once, up to a limit: many entities of a hub declare that it can be reached."""
+    found: dict[bytes, Spec] = {}
+    for spec in specs:
+        found.setdefault(msgspec.msgpack.encode(spec.rule), spec)
+        if len(found) == GROUP_MAX:
+            break
+    return list(found.values())
 
 
 def _literals(spec: Spec) -> tuple[str, ...]:
