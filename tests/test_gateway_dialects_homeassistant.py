@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dialects import DialectSettings, Lesson, Notebook, Reading, read
+from gateway.dialects.books import GROUP_MAX
 from gateway.dialects.home_assistant import ENTITIES_MAX, SHORT
 from vault.observation import Observation
 
@@ -217,3 +218,16 @@ def test_no_declaration_makes_anything_raise(
                 topic = str(rule.topic).replace("{{", "{").replace("}}", "}")
                 say(topic, sent, notebook)
                 say(topic, "ON", notebook)
+
+
+def test_one_topic_has_a_limit_of_rules_and_the_first_count() -> None:
+    configs = [
+        (
+            f"homeassistant/sensor/{n}/config",
+            {"device_class": "power", "state_topic": "hub", "value_template": f"{{{{ value_json.p{n} }}}}"},
+        )
+        for n in range(GROUP_MAX + 10)
+    ]
+    reading = say("hub", {f"p{n}": 1 for n in range(GROUP_MAX + 10)}, learned(*configs))
+    assert len(reading.observations) == GROUP_MAX
+    assert reading.quarantine
