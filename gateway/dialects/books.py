@@ -215,6 +215,14 @@ def choose(route: tuple[Bound, ...], message: Message, run: Run) -> Chosen | Non
     return None
 
 
+def declined(chosen: Chosen) -> bool:
+    """Whether the chosen rules say that the message is nothing they know."""
+    bound, mask = chosen
+    return mask > 0 and all(
+        spec.format == "unknown" for at, spec in enumerate(bound.group.specs) if mask >> at & 1
+    )
+
+
 def document(spec: Spec, message: Message, bound: Bound) -> Any:
     """The document that a rule is about."""
     if spec.format == "any" and message.shape == _OTHER:
@@ -225,11 +233,11 @@ def document(spec: Spec, message: Message, bound: Bound) -> Any:
     return value
 
 
-def apply(chosen: list[Chosen], message: Message, run: Run) -> str:
+def apply(chosen: list[Chosen], message: Message, run: Run, *, leaving: bool = False) -> str:
     """Let the chosen rules read; the format of the first.
 
     Rules of several sources read one JSON document together.  A single value is read by the first source
-    alone.
+    alone.  ``leaving``: what they do not name is left, also where the vocabulary has the name.
     """
     refused = min(mask for _, mask in chosen)
     bound, mask = chosen[0]
@@ -237,8 +245,8 @@ def apply(chosen: list[Chosen], message: Message, run: Run) -> str:
         run.enter(bound.group.scope, None, None, {}, refused)
         return "json"
     first = bound.group.specs[(mask & -mask).bit_length() - 1]
-    if message.shape == _CONTAINER and len(chosen) > 1:
-        scope, mask = _together(chosen)
+    if message.shape == _CONTAINER and (leaving or len(chosen) > 1):
+        scope, mask = _together(chosen, leaving=leaving)
     else:
         scope = bound.group.scope
         mask = _alike(bound.group.specs, mask, first)
@@ -273,14 +281,15 @@ def _alike(specs: tuple[Spec, ...], mask: int, first: Spec) -> int:
     return mask
 
 
-def _together(chosen: list[Chosen]) -> tuple[Scope, int]:
-    key = tuple(id(bound.group) for bound, _ in chosen)
+def _together(chosen: list[Chosen], *, leaving: bool) -> tuple[Scope, int]:
+    key = (leaving, *(id(bound.group) for bound, _ in chosen))
     known = _COMBINED.get(key)
     groups = [bound.group for bound, _ in chosen]
     if known is None or known[0] != groups:
         if len(_COMBINED) >= ROUTES_MAX:
             _COMBINED.clear()
-        scope = Scope([one for group in groups for one in group.scope.alternatives], root=True)
+        alternatives = [one for group in groups for one in group.scope.alternatives]
+        scope = Scope(alternatives, root=True, leaving=leaving)
         known = _COMBINED[key] = (groups, scope)
     mask = shift = 0
     for bound, part in chosen:

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.dialects import plain
 from gateway.dialects.blobs import is_blob
-from gateway.dialects.books import Bound, Chosen, Message, apply, choose, sequence
+from gateway.dialects.books import Bound, Chosen, Message, apply, choose, declined, sequence
 from gateway.dialects.decode import MAX_PAYLOAD
 from gateway.dialects.detect import detect
 from gateway.dialects.engine import Run
@@ -89,12 +89,12 @@ def _with_own(
     name = TAUGHT if first.layer == 0 else notebook.teacher(first.specs[0]) or dialect
     resends = False
     rest = None if dialect == PLAIN else choose(entry(dialect).book.route(topic), message, run)
-    if rest is None:  # what they leave is read as a plain object's
+    if rest is None or declined(rest):  # what they leave is read as a plain object's
         run.left = {}
     else:
         chosen.append(rest)
         resends = entry(dialect).dialect.resends
-    reading = _reading(name, topic, message, run, chosen, resends=resends)
+    reading = _reading(name, topic, message, run, chosen, resends=resends, leaving=dialect == PLAIN)
     return reading if not run.left else _and_plain(reading, topic, run.left, arrival, notebook)
 
 
@@ -112,13 +112,20 @@ def _and_plain(
 
 
 def _reading(
-    name: str, topic: str, message: Message, run: Run, chosen: list[Chosen], *, resends: bool
+    name: str,
+    topic: str,
+    message: Message,
+    run: Run,
+    chosen: list[Chosen],
+    *,
+    resends: bool,
+    leaving: bool = False,
 ) -> Reading:
     if len(chosen) > 1:
         run.bindings = {spec: one for bound, _ in chosen for spec, one in bound.bindings.items()}
     else:
         run.bindings = chosen[0][0].bindings
-    form = apply(chosen, message, run)
+    form = apply(chosen, message, run, leaving=leaving)
     lessons = () if run.facts is None else (Lesson(topic, (), run.facts, name),)
     return Reading(
         name,

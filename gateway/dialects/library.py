@@ -6,7 +6,7 @@ import functools
 import importlib
 import importlib.resources
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,11 +17,10 @@ from gateway.dialects.patterns import Topic
 from gateway.dialects.reading import NAMES, PLAIN, Reading
 from gateway.dialects.rules import Dialect
 from gateway.dialects.specs import Spec
+from gateway.dialects.tries import LAST_LAYER
 
 if TYPE_CHECKING:
     from gateway.dialects.notebook import Notebook
-
-DIALECT_LAYER: Final = 2  # after what was taught (0) and learned (1)
 
 Code = Callable[[str, bytes, int, "Notebook"], Reading | None]
 
@@ -74,7 +73,7 @@ class Entry:
         self.keys = tuple(
             tuple(Key(path) for path in ((key,) if isinstance(key, str) else key)) for key in dialect.keys
         )
-        self.book = Book([Spec(rule, dialect) for rule in dialect.rules], DIALECT_LAYER)
+        self.book = Book([Spec(rule, dialect) for rule in dialect.rules], LAST_LAYER)
         self._topics = tuple(map(Topic, dialect.code))
         self._code: Code | None = None
         self._known: dict[str, bool] = {}

@@ -164,7 +164,8 @@ class Rule(_Base, frozen=True):
     ``ignore``: paths of settings and internals, which are no readings; with all that is in them, except
     what a field names.  ``*``: all.
     ``others``: members that nothing names: ``kinds`` are readings where ``kinds`` or the vocabulary has the
-    name, ``ignore`` passes over, ``quarantine`` is not understood.
+    name, ``ignore`` passes over, ``quarantine`` is not understood.  Taught and learned rules leave them to
+    the dialect, if its own rules are about the message.
     """
 
     topic: str | tuple[str, ...] = ""

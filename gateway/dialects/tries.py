@@ -20,6 +20,7 @@ from policies.kinds import Kind
 
 RESOLVED_MAX: Final = 1024  # names of members whose meaning is remembered, in one place
 CASES_MIN: Final = 4  # actions in one place, from which on it pays to ask first which can be meant
+LAST_LAYER: Final = 2  # a dialect's rules, after those that were taught (0) and learned (1)
 TRIES_MAX: Final = 64  # combinations of rules, of one item
 
 _NEVER: Final = 1 << 30  # the layer of what nobody passed over
@@ -104,12 +105,15 @@ Fast = tuple[()] | tuple[int, str, float, float, float, frozenset[float] | None,
 class Scope:
     """Where items begin: the rules that may be about them."""
 
-    __slots__ = ("alternatives", "conditional", "own", "root", "switch", "tries")
+    __slots__ = ("alternatives", "conditional", "leaving", "own", "root", "switch", "tries")
 
-    def __init__(self, alternatives: Sequence[Alternative], *, root: bool = False) -> None:
-        """Take rules in their order."""
+    def __init__(
+        self, alternatives: Sequence[Alternative], *, root: bool = False, leaving: bool = False
+    ) -> None:
+        """Take rules in their order; ``leaving`` as in ``Trie``."""
         self.alternatives = tuple(alternatives)
         self.root = root
+        self.leaving = leaving
         self.own = sum(1 << at for at, one in enumerate(self.alternatives) if not one.rest)
         self.conditional = any(
             not one.rest and (one.spec.when is not None or bool(one.spec.sensors))
@@ -141,7 +145,7 @@ class Scope:
             if len(self.tries) >= TRIES_MAX:
                 self.tries.clear()
             chosen = [one for at, one in enumerate(self.alternatives) if mask >> at & 1]
-            found = self.tries[mask] = Trie(chosen, root=self.root)
+            found = self.tries[mask] = Trie(chosen, root=self.root, leaving=self.leaving)
         return found
 
     @property
@@ -155,22 +159,24 @@ class Trie:
 
     __slots__ = ("_said", "items", "others", "root", "specs", "vocabulary")
 
-    def __init__(self, alternatives: Iterable[Alternative], *, root: bool) -> None:
-        """Put all paths into one tree."""
+    def __init__(self, alternatives: Iterable[Alternative], *, root: bool, leaving: bool) -> None:
+        """Put all paths into one tree; ``leaving``: what they do not name is somebody else's to look up."""
         self.root = Node()
         self.specs: list[Spec] = []
         self.items: list[tuple[int, Action]] = []  # actions that are about the whole item
-        modes: list[tuple[Others, int]] = []
+        modes: list[tuple[int, Others, int]] = []
         self._said: set[tuple[int, str, bytes]] = set()  # fields that are taken
         for one in sorted(alternatives, key=lambda one: one.layer):
             if one.rest:
                 self._lead(one)
             else:
                 self.specs.append(one.spec)
-                modes.append((one.spec.others, len(self.specs) - 1))
+                modes.append((one.layer, one.spec.others, len(self.specs) - 1))
                 self._take(one.spec, len(self.specs) - 1, one.layer)
             self._name(one, root=root)
         self.others, self.vocabulary = _mode(modes)
+        if leaving and self.others == "kinds":
+            self.others = "quarantine"
         self._finish(self.root)
         self._said.clear()
 
@@ -238,6 +244,10 @@ class Trie:
             node.cases = _cases(node.actions)
         if node.alternatives:
             node.scope = Scope(node.alternatives)
+        inside = (*node.members.values(), *(child for _, child in node.patterns), *node.indexes.values())
+        for child in (*inside, node.elements) if node.elements is not None else inside:
+            child.covered = child.covered or node.covered
+            child.ignored = min(child.ignored, node.ignored)
         for name, child in node.members.items():
             self._finish(child)
             child.passed = child.ignored < _NEVER and not child.searched
@@ -302,12 +312,14 @@ def _step(node: Node, step: Any) -> Node:
     return node.elements
 
 
-def _mode(modes: Sequence[tuple[Others, int]]) -> tuple[Others, int]:
-    """What is done with members that nothing names, and in whose channel."""
-    for wanted in ("ignore", "kinds"):
-        for mode, slot in modes:
-            if mode == wanted:
-                return mode, slot
+def _mode(modes: Sequence[tuple[int, Others, int]]) -> tuple[Others, int]:
+    """What is done with members that nothing names, and in whose channel: the last source says so."""
+    if any(mode == "ignore" for _, mode, _ in modes):
+        return "ignore", 0
+    last = max((layer for layer, _, _ in modes), default=0)
+    for layer, mode, slot in modes:
+        if layer == last and mode == "kinds":
+            return mode, slot
     return "quarantine", 0
 
 
