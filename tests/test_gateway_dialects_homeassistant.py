@@ -139,6 +139,7 @@ REFUSED: dict[str, Any] = {
     "a topic too long for a channel": {**SENSOR, "state_topic": "a" * 256, "availability": []},
     "a class that is no kind": {**SENSOR, "device_class": "monetary", "availability": []},
     "a class of words": {**SENSOR, "device_class": "enum", "availability": []},
+    "a path too long": {**SENSOR, "value_template": f"{{{{ value_json.{'a' * 256} }}}}", "availability": []},
     "bytes": {**SENSOR, "encoding": ""},
     "the availability of nothing": {"availability": ["x", 5, {"topic": None}, {}]},
     "components that are none": {"components": [1, 2]},

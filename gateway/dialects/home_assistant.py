@@ -19,7 +19,8 @@ import msgspec
 from gateway.dialects import plain
 from gateway.dialects.decode import decode
 from gateway.dialects.detect import of_topic
-from gateway.dialects.entities import Declared, Entity, declared
+from gateway.dialects.entities import declared
+from gateway.dialects.entity_keys import Declared, Entity
 from gateway.dialects.notebook import Notebook
 from gateway.dialects.reading import Lesson, Reading
 from gateway.dialects.rules import Field, Format, Rule, Time, literal
