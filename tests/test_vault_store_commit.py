@@ -247,6 +247,30 @@ def test_one_damaged_vault_does_not_keep_the_others_from_being_stored(world: Wor
     assert ana.person.values() == ([3.0] if broken == "gone" else [1.0, 3.0])
 
 
+@pytest.mark.parametrize("crash", [False, True])
+@pytest.mark.parametrize(("chunks", "expected"), [(1, 12), (3, 4), (1000, 2)])
+def test_the_journal_is_moved_in_turns_with_commits_in_between(
+    world: World, chunks: int, expected: int, crash: bool
+) -> None:
+    """What comes meanwhile waits for the next time; a crash between two turns loses and doubles nothing."""
+    ana, ben = world.person("ana").device(), world.person("ben").device()
+    world.reopen()
+    for value in range(6):
+        assert ana.send(value)
+        assert ben.send(value)
+    upto, turns = world.writer.intake.last, 0
+    while world.writer.move_turn(upto, chunks):
+        turns += 1
+        assert ana.send(100 + turns)
+        if crash:
+            world.crash()  # the next life begins with moving the rest
+    assert turns == (1 if crash else expected)
+    world.writer.move_all()
+    world.crash()
+    assert ana.person.values() == [*map(float, range(6)), *(100.0 + n for n in range(1, turns + 1))]
+    assert ben.person.values() == [*map(float, range(6))]
+
+
 def test_a_killed_writer_says_nothing_more(world: World) -> None:
     """A control of the simulator itself."""
     meter = world.person().device()

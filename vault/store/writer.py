@@ -206,7 +206,27 @@ class Writer:
 
     def move(self, vault: VaultId) -> None:
         """Move what is pending for one vault, so that it can be read; raises Unavailable."""
-        pending = self._pending.get(vault)
+        self._move(vault, len(self._pending.get(vault, ())))
+
+    def move_turn(self, upto: int, chunks: int) -> bool:
+        """Move some of the journal's rows up to ``upto``; True: there is more, and a commit may come first.
+
+        Rows with about so many chunks, at least one row.  What fails is left to ``move_all``.
+        """
+        for vault, pending in list(self._pending.items()):
+            count = size = 0
+            while count < len(pending) and pending[count][0] <= upto and size < chunks:
+                size += len(pending[count][1].chunks)
+                count += 1
+            if count:
+                with suppress(VaultError):
+                    self._move(vault, count)
+                    return True
+        return False
+
+    def _move(self, vault: VaultId, count: int) -> None:
+        """The first so many of what is pending for a vault."""
+        pending = self._pending.get(vault, [])[:count]
         if not pending:
             return
 
@@ -226,9 +246,14 @@ class Writer:
         except Unavailable:
             self._close_file(vault)
             raise
-        for _, delta in self._pending.pop(vault):
+        left = self._pending.pop(vault)[count:]
+        if left:
+            self._pending[vault] = left
+        later = {device for _, delta in left for device, _ in delta.learned}
+        for _, delta in pending:
             for device, _ in delta.learned:
-                self._learned.pop(device, None)
+                if device not in later:
+                    self._learned.pop(device, None)
 
     def learned(self, device: DeviceId) -> bytes | None:
         """What a device declared, where the journal knows more than its file; any thread may ask.
