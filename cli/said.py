@@ -65,9 +65,9 @@ def make(said: Said, found: list[Member]) -> Rule:
     """The rule, with what was understood beside it."""
     from gateway.client.teach import CHANNEL, complete, make_rule, place, time_of
 
-    choices = complete(found, place(found, said.choices))
     form: Any = said.form
     moment = said.time or (time_of(found) if said.form == "json" else None)
+    choices = complete(found, place(found, said.choices), timed=moment is not None)
     channel = CHANNEL if said.channel is None else said.channel
     return make_rule(said.topic, form, choices, time=moment, channel=channel)
 

@@ -249,12 +249,15 @@ def _by_name(name: str) -> Iterator[tuple[Kind, str]]:
     parts = words(name)
     units: tuple[str, ...] = ()
     stem = parts
-    if len(parts) > 1 and parts[-1] in SUFFIXES:
-        units, stem = SUFFIXES[parts[-1]], parts[:-1]
-    elif len(parts) > 2 and "".join(parts[-2:]) in SUFFIXES:  # m 3, km h
-        units, stem = SUFFIXES["".join(parts[-2:])], parts[:-2]
-    elif len(parts) == 1 and parts[0] in SUFFIXES and len(parts[0]) > 1:
-        units, stem = SUFFIXES[parts[0]], []
+    for size in (2, 1):  # kWh comes apart into k and wh
+        end = "".join(parts[-size:])
+        if len(parts) > size and end in SUFFIXES and name.lower().endswith(end):
+            units, stem = SUFFIXES[end], parts[:-size]
+            break
+    else:
+        if len(parts) == 1 and len(name) > 1:
+            units = SUFFIXES.get(parts[0], ())
+            stem = [] if units else parts
     hinted = [known.find(name), known.find("_".join(stem))]
     hinted += [known.find("_".join(stem[at:])) for at in range(1, len(stem))]
     hinted += [known.find("_".join(stem[:at])) for at in range(len(stem) - 1, 0, -1)]

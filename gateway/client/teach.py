@@ -75,8 +75,10 @@ def make_rule(
         if not choice.kind:
             ignored.append(choice.path or "*")
             continue
-        if choice.kind == "location" and "," in choice.path:
-            lat, lon, *accuracy = choice.path.split(",")
+        if catalogue().kind(choice.kind).type == "place":
+            lat, lon, *accuracy = [*choice.path.split(","), ""][:3]
+            if not lat or not lon or choice.path.count(",") > 2:
+                raise TermsError("a place is written LAT,LON=location, or LAT,LON,ACCURACY=location")
             fields.append(
                 Field(kind=choice.kind, lat=lat, lon=lon, accuracy="".join(accuracy), channel=choice.channel)
             )
@@ -103,10 +105,11 @@ def make_rule(
     return rule
 
 
-def complete(found: Iterable[Member], choices: Sequence[Choice]) -> list[Choice]:
+def complete(found: Iterable[Member], choices: Sequence[Choice], *, timed: bool = False) -> list[Choice]:
     """The choices, and beside them what was understood in the same objects.
 
-    A rule that leads into an object reads all of it: what had a meaning there keeps it, and its channel.
+    A rule that leads into an object reads all of it, and one that names a time (``timed``) takes it from the
+    rest of the message: what had a meaning there keeps it, and its channel.
     """
     named = {path for choice in choices for path in choice.path.split(",")}
     entered = {_parent(path) for path in named} - {""}
@@ -120,7 +123,7 @@ def complete(found: Iterable[Member], choices: Sequence[Choice]) -> list[Choice]
         for member in found
         if member.meaning not in ("", NO_READING)
         and member.path not in named
-        and _parent(member.path) in entered
+        and (timed or _parent(member.path) in entered)
     ]
     return [*choices, *more]
 
