@@ -58,6 +58,7 @@ def all_checks(home: Path, passphrase: PassphraseSource) -> list[Check]:
     if data.path.is_dir():
         checks += private_files("data", [data.path, *_files(data.path)])
         checks += certificate(data.tls / "server.pem", datetime.now(UTC))
+        checks += _bridges(data)
     return checks
 
 
@@ -187,6 +188,12 @@ def history(home: Path, passphrase: PassphraseSource, *, given: bool) -> Iterato
                 f"grants rest: the server's clock was found {overview.frozen}",
                 "set it right, then on that machine: hypertouch doctor --unfreeze",
             )
+
+
+def _bridges(data: DataDir) -> Iterator[Check]:
+    from cli.broker_checks import bridges  # it needs this module
+
+    return bridges(data)
 
 
 def _files(directory: Path) -> list[Path]:

@@ -48,6 +48,7 @@ COMMANDS: dict[str, Entry] = {
     "backup": Entry("cli.backup:backup", "Copy your vault, sealed as it is, and restore such a copy", KEYS),
     "invite": Entry("cli.invite:invite", "Let another person make a vault on this server", HOST),
     "brand": Entry("cli.brand:brand", "Register the brands that may ask on this server", HOST),
+    "bridge": Entry("cli.bridge:bridge", "Store what a broker you already have receives", HOST),
 }
 
 

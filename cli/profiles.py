@@ -195,7 +195,7 @@ def _home_assistant(made: Credential, _: str) -> Guide:
             Step(
                 "Keep Home Assistant's own broker, and let your vault's server listen to it.  There:",
                 "hypertouch bridge add home --broker mqtt://homeassistant.local:1883"
-                f" --username USER --map '#={topic_name(made.name)}'",
+                f" --username USER --rotate --map '#={topic_name(made.name)}'",
             ),
             Step("Or enter these into anything of it that publishes by itself:", _lines(made)),
         )

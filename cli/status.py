@@ -7,7 +7,7 @@ from typing import Any
 
 import rich_click as click
 
-from cli import agent, options, state
+from cli import agent, bridging, options, state
 from cli.checks import OK, Check, all_checks, failed
 from cli.errors import CliError, ExitCode
 from cli.node import call
@@ -21,6 +21,7 @@ from gateway.client.errors import ClientError
 from gateway.client.read import Archive, is_reading
 from gateway.client.session import Session
 from vault.ids import VaultId
+from vault.store.paths import DataDir
 
 SIGNS = {"ok": "ok  ", "warn": "note", "fail": "BAD "}
 
@@ -54,6 +55,11 @@ def status(passphrase: PassphraseSource, home: Path, as_json: bool) -> None:
         ]
         if more["frozen"]:
             lines.append(f"grants     rest: the server's clock is {escape(more['frozen'])}")
+    data = DataDir.default()
+    names = bridging.names(data)
+    fare = bridging.fares(data) if names else None
+    answer["bridges"] = [bridging.summary(data, name, fare) for name in names]
+    lines += [f"bridge     {escape(bridging.sentence(row))}" for row in answer["bridges"]]
     emit(answer, as_json, "\n".join(lines))
     if answer.get("pending"):
         suggest(as_json, ("inbox", "see what waits for your answer"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from cli import errors
 from gateway.client import errors as client
-from gateway.errors import GatewayError
+from gateway.errors import BridgeConfigError, BrokerError, GatewayError
 from gateway.rpcclient import NodeError
 from policies.errors import PolicyError
 from vault.errors import VaultError
@@ -32,6 +32,8 @@ KINDS: tuple[tuple[type[Exception], CliKind], ...] = (
     (client.TermsError, errors.UsageError),
     (client.ClientError, errors.CliError),
     (NodeError, errors.UnreachableError),
+    (BridgeConfigError, errors.UsageError),
+    (BrokerError, errors.UnreachableError),
     (GatewayError, errors.CliError),
     (InUse, errors.ConflictError),
     (VaultError, errors.CliError),
@@ -57,6 +59,10 @@ def _hint(error: Exception, ours: CliKind) -> str | None:
     match error:
         case client.DistrustError():
             return DISTRUST
+        case BridgeConfigError(hint=hint):
+            return hint
+        case BrokerError():
+            return "is it running? look at its address, user name and password: hypertouch bridge list"
         case client.RefusalError(hint=hint, retry_after=after) if hint or after:
             wait = f"try again in {after} seconds" if after else ""
             return "; ".join(part for part in (hint, wait) if part)

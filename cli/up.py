@@ -20,6 +20,7 @@ import rich_click as click
 
 from cli import __version__, options
 from cli.ask import say
+from cli.bridges import bridged
 from cli.errors import CliError, ConflictError, UsageError
 from cli.places import EVERYWHERE, HTTP, MQTT, MQTTS, WS, WSS, Address, bound, own_names, place
 from cli.started import Started, announce, warn
@@ -146,7 +147,7 @@ async def _run(plan: Plan, as_json: bool) -> None:
                 for where in plan.readable(ready.mqtt_port, ready.ws_port):
                     warn(where)
                 announce(_started(plan, url, ready), plan.http, as_json=as_json)
-                async with _mdns(plan, ready):
+                async with _mdns(plan, ready), bridged(plan.data):
                     await _first(stopped.wait(), node.wait(), door.failed())
                 if not stopped.is_set():
                     raise CliError(

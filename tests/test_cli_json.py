@@ -27,6 +27,7 @@ NOT_IN_THE_STORY = {
     "client end",
     "backup restore",
     "passphrase change",
+    "bridge test",
     "device authority",  # of a server with TLS: test_cli_profiles
 }
 
@@ -86,6 +87,14 @@ ENTRY = answer(
 )  # fmt: skip
 CHECK = answer(check=str, state=Literal["ok", "note", "warn", "fail"], what=str, next=str)
 BRAND = answer(brand=str, name=str, client_id=str, client_secret=str)
+BRIDGE = answer(
+    bridge=str, broker=str, devices=list[str], workers=int, connected=bool, problem=str, last=Maybe,
+    stored=int, waiting=int, retained=int, refused=int, dropped=int, forgotten=int,
+)  # fmt: skip
+BRIDGE_SESSION = answer(
+    device=str, worker=int, client_id=str, connected=bool, problem=str, version=str, kept_seconds=int | None,
+    last=Maybe, stored=int, waiting=int, retained=int, refused=int, dropped=int, forgotten=int,
+)  # fmt: skip
 
 SCHEMAS: dict[str, Any] = {
     "init": answer(vault=str, name=str, server=str, recovery_file=str),
@@ -93,6 +102,7 @@ SCHEMAS: dict[str, Any] = {
     "status": answer(
         vault=str, name=str, server=str, reachable=bool, unlocked=bool, locks_in_seconds=int | None,
         devices=int, pending=int, active=int, readings=int, readings_today=int, frozen=str,
+        bridges=many(BRIDGE),
     ),
     "doctor": answer(ok=bool, checks=many(CHECK)),
     "device add": DEVICE,
@@ -110,6 +120,13 @@ SCHEMAS: dict[str, Any] = {
     "brand add": BRAND,
     "brand list": many(answer(brand=str, name=str, site=str, created=str, status=str)),
     "brand remove": answer(brand=str, name=str, status=str),
+    "bridge add": more(BRIDGE, made=list[str], file=str),
+    "bridge list": many(BRIDGE),
+    "bridge show": more(
+        BRIDGE, username=str, own_authority=bool, client_id=str, map=many(answer(filter=str, device=str)),
+        subscribed=dict[str, list[str]], sessions=many(BRIDGE_SESSION), file=str,
+    ),
+    "bridge remove": answer(bridge=str, devices=list[str], forgotten=bool),
     "touchpoint new": answer(touchpoint=str, brand=str, brand_id=str),
     "touchpoint list": many(answer(touchpoint=str, brand=str, brand_id=str, created=str, status=str)),
     "touchpoint revoke": answer(touchpoint=str, status=str),
@@ -214,6 +231,11 @@ def test_every_answer_is_as_its_schema_says(server: Running) -> None:
     tell("recovery test", "--recovery-file", recovery)
     tell("invite new")
     tell("brand remove", "Acme", "--yes")
+    tell("bridge add", "attic", "--broker", "mqtt://127.0.0.1:1", "--map", "attic/#=attic")
+    tell("status")
+    tell("bridge list")
+    tell("bridge show", "attic")
+    tell("bridge remove", "attic", "--yes")
     tell("lock")
     assert tell.told == SCHEMAS.keys()
 
