@@ -124,7 +124,9 @@ def release(
 
 @click.command("check-release")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--key", metavar="SHA256", help="The fingerprint that the person's key must have.")
+@click.option(
+    "--fingerprint", "key", metavar="SHA256", help="The fingerprint that the person's key must have."
+)
 @options.as_json
 def check_release(file: Path, key: str | None, as_json: bool) -> None:
     """Check the statement that a device was released; needs no vault and no server.

@@ -63,7 +63,13 @@ DEVICE = answer(
     notes=list[str],
 )
 DEVICE_ROW = answer(
-    device=str, name=str, created=str, last_seen=Maybe, readings=int, quarantined=int, paused=bool,
+    device=str,
+    name=str,
+    created=str,
+    last_seen=Maybe,
+    readings=int,
+    quarantined=int,
+    paused=bool,
     channels=list[str],
 )
 SAMPLE = answer(time=str, topic=str, payload=str)
@@ -85,6 +91,8 @@ ENTRY = answer(
     number=int, time=str, what=str, brand=Maybe, brand_id=Maybe, grant=Maybe, kinds=list[str], since=Maybe,
     until=Maybe, readings=int, times=int, note=str,
 )  # fmt: skip
+RELEASE = answer(device=str, vault=str, released=str, reason=str, to=str, name=str, fingerprint=str)
+TIED = answer(grant=str, brand=str)
 CHECK = answer(check=str, state=Literal["ok", "note", "warn", "fail"], what=str, next=str)
 BRAND = answer(brand=str, name=str, client_id=str, client_secret=str)
 BRIDGE = answer(
@@ -117,6 +125,13 @@ SCHEMAS: dict[str, Any] = {
         device=str, name=str, timezone=str, dialect=str, own=list[str], secret=bool, taught=int
     ),
     "device remove": answer(device=str, name=str),
+    "device teach": answer(
+        device=str, name=str, taught=list[dict[str, Any]], payloads=int, readings=int, dropped=int, kept=int
+    ),
+    "device pause": answer(device=str, name=str, paused=bool),
+    "device resume": answer(device=str, name=str, paused=bool),
+    "device release": more(RELEASE, file=str, ended=many(TIED), going_on=many(TIED)),
+    "device check-release": more(RELEASE, ok=bool),
     "brand add": BRAND,
     "brand list": many(answer(brand=str, name=str, site=str, created=str, status=str)),
     "brand remove": answer(brand=str, name=str, status=str),
@@ -200,7 +215,9 @@ def test_every_answer_is_as_its_schema_says(server: Running) -> None:
     tell("device add", "meter")
     tell("device add", "old")
     meter = tell("device rotate", "meter", "--yes")
-    publish(meter, [("a", b'{"temperature":21.5,"energy":3.25}'), ("b", b"\xff"), ("c", b"GIF89a" + bytes(30))])
+    publish(
+        meter, [("a", b'{"temperature":21.5,"energy":3.25}'), ("b", b"\xff"), ("c", b"GIF89a" + bytes(30))]
+    )
     tell("device set", "meter", "--timezone", "Europe/Berlin")
     brand = tell("brand add", "Acme", "--site", "https://acme.example")
     touchpoint = tell("touchpoint new", "Acme")["touchpoint"]
@@ -214,8 +231,14 @@ def test_every_answer_is_as_its_schema_says(server: Running) -> None:
         tell(command)
     tell("grant show", grant)
     tell("device show", "meter")
+    publish(meter, [("c", b'{"pwr_kw":1.5}')])
+    assert (
+        tell("device teach", "meter", "--topic", "c", "--field", "pwr_kw=power:kW", "--yes")["payloads"] == 1
+    )
+    tell("device pause", "meter")
+    tell("device resume", "meter")
     tell("data show", "energy")
-    assert tell("data files")["type"] == "gif"
+    assert tell("data files")[0]["type"] == "gif"
     assert tell("data export")["unit"] == "Cel"
     tell("data tail", "--for", "1s")
     tell("status")
@@ -225,6 +248,9 @@ def test_every_answer_is_as_its_schema_says(server: Running) -> None:
     tell("request deny", tell("request list")[0]["request"], "--yes")
     tell("touchpoint revoke", touchpoint, "--yes")
     tell("device remove", "old", "--yes")
+    statement = str(server.directory / "release.json")
+    tell("device release", "meter", "--reason", "sale", "--output", statement, "--yes")
+    tell("device check-release", statement)
     tell("ledger log")
     tell("ledger verify")
     tell("backup create", str(server.directory / "copy.db"))

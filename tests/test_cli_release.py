@@ -88,7 +88,7 @@ def test_a_release_ends_what_is_tied_to_the_device_and_hands_over_a_file_that_an
     done = open_desk.run("device", "check-release", str(file), home=stranger)
     assert (done.status, stranger.exists()) == (0, False)
     assert "the buyer" in done.out
-    assert open_desk.json("device", "check-release", str(file), "--key", made["fingerprint"].upper())["ok"]
+    assert open_desk.json("device", "check-release", str(file), "--fingerprint", made["fingerprint"].upper())["ok"]
 
 
 def test_given_again_it_writes_the_same_statement_to_a_new_file_and_never_over_one(open_desk: Desk) -> None:
@@ -202,6 +202,6 @@ def test_a_key_that_is_not_the_expected_one_is_found_out(desk: Desk) -> None:
     forged = json.loads(write(VAULT, OTHER.public_key().public_bytes_raw(), sign(OTHER, VAULT, LATER)))
     wrong = desk.write("forged.json", json.dumps(forged))
     assert desk.run("device", "check-release", wrong).status == 0
-    assert desk.run("device", "check-release", wrong, "--key", print_).status == 1
-    assert desk.run("device", "check-release", right, "--key", print_).status == 0
+    assert desk.run("device", "check-release", wrong, "--fingerprint", print_).status == 1
+    assert desk.run("device", "check-release", right, "--fingerprint", print_).status == 0
     assert desk.run("device", "check-release", str(desk.directory / "none.json")).status == 5
