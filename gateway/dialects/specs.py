@@ -62,7 +62,7 @@ class Spec:
         self.member = Template(rule.member) if rule.member else None
         self.channel = Template(rule.channel)
         sensors = (rule.sensor,) if isinstance(rule.sensor, str) else rule.sensor
-        self.sensors = tuple(map(Template, sensors))
+        self.sensors = tuple(map(Template, filter(None, sensors)))
         self.each = segments(parse(rule.each))
         kinds = {**(dialect.kinds if dialect is not None else {}), **rule.kinds}
         self.find = finder(kinds)
