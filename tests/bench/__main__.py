@@ -21,18 +21,20 @@ from typing import Final
 import msgspec
 
 from cli import __version__
-from tests.bench import approve, connections, ingest, read, revoke, start, storage
+from tests.bench import approve, connections, dialects, ingest, read, revoke, start, storage
 from tests.bench.report import Report, Section, render
 from tests.bench.sizes import FULL, QUICK, Size
 from tests.bench.year import opened, write_year
 
-NAMES: Final = ("ingest", "connections", "storage", "read", "approve", "revoke", "start")
+NAMES: Final = ("dialects", "ingest", "connections", "storage", "read", "approve", "revoke", "start")
 BUSY: Final = 0.7  # load average from which on the machine is not ours
 _HISTORY: Final = frozenset({"storage", "read", "approve", "revoke"})
 
 
 def sections(size: Size, names: Sequence[str], directory: Path) -> Iterator[Section]:
     """Measure, one after the other; everything is written below ``directory``."""
+    if "dialects" in names:
+        yield dialects.measure(size, directory)
     if "ingest" in names:
         yield ingest.measure(size, directory)
     if "connections" in names:

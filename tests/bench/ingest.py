@@ -92,9 +92,16 @@ def devices(server: Server) -> list[Credential]:
     return [Credential(one.username, one.password) for one in made]
 
 
-def _load(port: int, credentials: list[Credential], one: _Setting, messages: int) -> Load:
+def pipelined(port: int, credentials: list[Credential], messages: int, base: str) -> float:
+    """Messages a second in the setting that targets are about; ``base`` begins their topics."""
+    return _run(_load(port, credentials, _MAIN, messages, base))
+
+
+def _load(
+    port: int, credentials: list[Credential], one: _Setting, messages: int, base: str = "sensors"
+) -> Load:
     share = max(1, round(messages * one.part) // one.connections)
-    return Load(port, credentials, one.connections, one.window, share * one.connections)
+    return Load(port, credentials, one.connections, one.window, share * one.connections, base)
 
 
 def _run(load: Load, sample: Callable[[], object] = lambda: None) -> float:

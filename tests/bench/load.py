@@ -25,13 +25,17 @@ class Credential(msgspec.Struct, frozen=True):
 
 
 class Load(msgspec.Struct, frozen=True):
-    """``connections`` send ``messages`` in all, each with at most ``window`` unacknowledged."""
+    """``connections`` send ``messages`` in all, each with at most ``window`` unacknowledged.
+
+    ``base`` is the first level of their topics, which says what dialect they speak.
+    """
 
     port: int
     credentials: list[Credential]
     connections: int
     window: int
     messages: int
+    base: str = "sensors"
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -63,7 +67,7 @@ class _Device(asyncio.Protocol):
         self._hello = connect(
             client_id=f"bench-{number}", username=credential.username, password=credential.password.encode()
         )
-        topic = f"sensors/device-{number % len(load.credentials):02d}"
+        topic = f"{load.base}/device-{number % len(load.credentials):02d}"
         packets = [publish(topic, payload(i), qos=1, packet_id=i % _IDS + 1) for i in range(min(share, _IDS))]
         self._size = len(packets[0])
         self._bytes = memoryview(b"".join(packets) * (-(-share // _IDS)))
