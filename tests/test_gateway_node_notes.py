@@ -7,6 +7,7 @@ import itertools
 import shutil
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -316,3 +317,20 @@ def test_a_removed_device_is_known_no_more(node: Node) -> None:
     assert not node.send(link, ("declare/cellar", b"humidity"))
     assert node.world.reader.device_notes(device.person.vault, device.id)[0] is None
     assert node.ingest.authenticate(device.id.text, device.password) is None
+
+
+TELLS, VAGUE = ("porch/sensor/temperature/state", b"21.5"), ("porch/status", b"online")
+
+
+def test_a_dialect_that_was_spoken_once_helps_with_topics_that_do_not_tell(memory_path: Path) -> None:
+    """``NODE/status`` is ESPHome's and could be anybody's."""
+    with closing(Node(World(memory_path))) as node:
+        device = hub(node)
+        other = device.person.device("other")
+        assert node.send(node.connect(other), VAGUE)
+        assert node.row(other).quarantined == 1  # the control: nothing says what it is
+        assert node.send(node.connect(device), TELLS, VAGUE)
+        assert (node.row(device).readings, node.row(device).quarantined) == (2, 0)
+        node.crash()
+        assert node.send(node.connect(device), VAGUE)
+        assert (node.row(device).readings, node.row(device).quarantined) == (3, 0)

@@ -42,7 +42,8 @@ def read(topic: str, payload: bytes, arrival: int, notebook: Notebook = EMPTY) -
         if reading is not None:
             return reading
     if dialect == PLAIN:
-        return plain.read(topic, payload, arrival, notebook.zone)
+        reading = _as_before(topic, message, arrival, notebook) if notebook.heard else None
+        return reading or plain.read(topic, payload, arrival, notebook.zone)
     return _in_dialect(dialect, topic, message, arrival, notebook)
 
 
@@ -64,6 +65,18 @@ def _in_dialect(name: str, topic: str, message: Message, arrival: int, notebook:
         if reading is not None:
             return reading
     return run_rules(dialect, topic, message, arrival, notebook)
+
+
+def _as_before(topic: str, message: Message, arrival: int, notebook: Notebook) -> Reading | None:
+    """Read what nothing gives away in a dialect that the device has spoken; None: none has a rule for it."""
+    if notebook.settings.dialect:
+        return None
+    for name in notebook.heard:
+        run = Run(arrival, notebook)
+        chosen = choose(entry(name).book.route(topic), message, run)
+        if chosen is not None and not declined(chosen):
+            return _reading(name, topic, message, run, [chosen], resends=entry(name).dialect.resends)
+    return None
 
 
 def run_rules(

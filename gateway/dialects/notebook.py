@@ -15,7 +15,7 @@ else:
 
 from gateway.dialects.books import Book, Bound
 from gateway.dialects.engine import sensor_id
-from gateway.dialects.reading import DialectSettings, Lesson, zone
+from gateway.dialects.reading import NAMES, DialectSettings, Lesson, heard, zone
 from gateway.dialects.rules import Rule
 from gateway.dialects.specs import Spec
 
@@ -38,6 +38,7 @@ class Notebook:
         "_teachers",
         "_total",
         "facts",
+        "heard",
         "own",
         "settings",
         "zone",
@@ -49,6 +50,7 @@ class Notebook:
         self.zone = zone(settings.timezone)
         self.own = frozenset(map(sensor_id, settings.own))
         self.facts: dict[str, str] = {}
+        self.heard: tuple[str, ...] = ()  # dialects that the device has spoken
         self._taught = Book(compiled(settings.taught), _TAUGHT)
         self._learned = Book((), _LEARNED)
         self._lessons: dict[str, Lesson] = {}
@@ -90,6 +92,8 @@ class Notebook:
         self._teachers.update(dict.fromkeys(specs, lesson.dialect))
         self._learned.replace((), specs)
         self.facts.update(lesson.facts)
+        if lesson == heard(lesson.dialect) and lesson.dialect in NAMES:
+            self.heard = (*self.heard, lesson.dialect)
         return True
 
     def _forget(self, lesson: Lesson) -> None:

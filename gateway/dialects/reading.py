@@ -37,6 +37,12 @@ class Lesson(msgspec.Struct, frozen=True, omit_defaults=True):
     dialect: str = ""
 
 
+def heard(dialect: str) -> Lesson:
+    """That a device has spoken a dialect, which helps with its topics that do not give one away."""
+    source = f"dialect:{dialect}"
+    return Lesson(source, (), {source: "heard"}, dialect)
+
+
 class Reading(msgspec.Struct, frozen=True, gc=False):
     """What was understood of one payload.
 

@@ -60,6 +60,8 @@ class Arrivals:
                 reading = read(delivery.topic, delivery.payload, now, known.notebook)
                 if reading.lessons and known.learn(reading.lessons):
                     self._taught[known] = None
+                if reading.dialect != PLAIN and reading.observations and known.hears(reading.dialect):
+                    self._taught[known] = None
             except Exception as error:  # a fault of ours; what a device sends must not end the node
                 _log.error("a dialect failed: %s", type(error).__name__)  # never its text
                 reading = _NOT_READ

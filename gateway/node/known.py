@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from gateway.dialects.notebook import EMPTY, Notebook
-from gateway.dialects.reading import DialectSettings, Lesson
+from gateway.dialects.reading import NAMES, PLAIN, DialectSettings, Lesson, heard
 from vault.device import Notes
 from vault.errors import VaultError
 from vault.ids import DeviceId, Entropy, VaultId
@@ -63,6 +63,12 @@ class Known:
         if notebook is None:
             notebook = self._notebook = self._open()
         return notebook
+
+    def hears(self, dialect: str) -> bool:
+        """Whether this is the first message in a dialect: that is to be stored with it, too."""
+        if dialect == PLAIN or dialect in self.notebook.heard or dialect not in NAMES:
+            return False
+        return self.learn((heard(dialect),))
 
     def learn(self, lessons: Iterable[Lesson]) -> bool:
         """Take lessons; True: they are to be stored with the message that they are from."""
