@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -12,11 +13,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from paho.mqtt import publish as once
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from gateway.bridge.config import BridgeConfig, Broker, Credential, check, load, path_of
-from gateway.bridge.connection import RECEIVE_MAX, SESSION_S
+from gateway.bridge.connection import RECEIVE_MAX, SESSION_S, Connection, Login, Slot
 from gateway.bridge.filters import Mapping
 from gateway.errors import BridgeConfigError
 from gateway.mqtt import PACKET_LIMIT
@@ -280,6 +281,51 @@ def test_another_client_with_our_client_id_is_told(person: Person) -> None:
         with BridgeProcess(person.data, bridge_config(person, url)):
             assert problem(person) == "another client connected to the broker with our client id"
         node.end()
+
+
+def test_acknowledgements_leave_in_the_order_of_the_messages() -> None:
+    """MQTT 5, section 4.6, whatever is stored first; and none leaves for a connection that ended."""
+    acknowledged: list[int] = []
+
+    def serve(server: socket.socket) -> None:
+        link, _ = server.accept()
+        with link:
+            for first, body, _ in packets(link):
+                if first == 0x10:
+                    three = b"".join(b"\x32\x06\x00\x01t\x00" + bytes((number, 0)) for number in (1, 2, 3))
+                    link.sendall(b"\x20\x03\x00\x00\x00" + three)
+                elif first == 0x40:
+                    acknowledged.append(int.from_bytes(body[:2], "big"))
+
+    async def scene(port: int) -> None:
+        slots: dict[int, Slot] = {}
+
+        def received(connection: Connection, message: MQTTMessage) -> None:
+            slots[message.mid] = connection.expect(message.mid)
+
+        broker, version = Broker.parse(f"mqtt://127.0.0.1:{port}"), MQTTProtocolVersion.MQTTv5
+        connection = Connection(broker, Login("me"), version, received)
+        await connection.open()
+        while len(slots) < 3:
+            await asyncio.sleep(0.01)
+        slots[3].settle()
+        slots[1].settle()
+        while acknowledged != [1]:
+            await asyncio.sleep(0.01)
+        slots[2].settle()
+        while acknowledged != [1, 2, 3]:
+            await asyncio.sleep(0.01)
+        connection.close()
+        assert slots[1].gone
+        late = connection.expect(4)
+        late.settle()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        serving = threading.Thread(target=serve, args=(server,))
+        serving.start()
+        asyncio.run(asyncio.wait_for(scene(server.getsockname()[1]), 30))
+        serving.join(10)
+    assert acknowledged == [1, 2, 3]
 
 
 def test_a_configuration_that_others_can_read_is_refused(person: Person) -> None:

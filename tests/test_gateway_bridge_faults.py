@@ -5,6 +5,7 @@ Every reading has a number.  A tap before the broker tells what was acknowledged
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import threading
@@ -12,8 +13,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from paho.mqtt import publish as once
 
 from tests.bridge_process import BridgeProcess, Source, bridge_config, connected, wait_for, wait_until
 from tests.broker import Mosquitto, Tap
@@ -321,3 +324,29 @@ def test_what_a_killed_broker_forgot_that_we_acknowledged(person: Person, tmp_pa
         assert len(as_new) == count
     else:
         assert len(as_new) < count
+
+
+def test_a_flood_is_held_back_while_the_node_is_away(person: Person, tmp_path: Path) -> None:
+    """ACCEPTANCE A13: 64 MiB at once, from a broker without bounds; memory is bounded, nothing is lost."""
+    size, count = 128 << 10, 512
+    unbounded = Mosquitto(tmp_path / "m", "max_inflight_messages 0", "max_inflight_bytes 0")
+    with unbounded as broker, Tap(broker.port, refuse_version=5) as tap, bridged(person, tap) as bridge:
+        before = resident(bridge)
+        messages: list[Any] = [
+            ("home/meter", json.dumps({"energy": value, "text": "x" * size}), 1, False)
+            for value in range(count)
+        ]
+        once.multiple(messages, port=broker.port)
+        wait_until(lambda: len(tap.seen.delivered) > 100)
+        with NodeProcess(person.data) as node:
+            wait_until(lambda: len(tap.seen.acknowledged) == count)
+            assert resident(bridge, "VmHWM:") - before < 64 << 10
+            bridge.end()
+            node.end()
+    assert person.stored() == {float(value): 1 for value in range(count)}
+
+
+def resident(bridge: BridgeProcess, field: str = "VmRSS:") -> int:
+    """KiB of memory, or the most that there ever was."""
+    lines = Path(f"/proc/{bridge.process.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field))

@@ -59,7 +59,7 @@ class Counts:
 
 
 class Lane:
-    """See the module; ``relieved`` is called when there is room again after there was none."""
+    """See the module; ``relieved`` is called when something left and there is room."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class Lane:
             if _gone(held):
                 self._bytes -= held.size
         self._queue = deque(kept)
-        self._rest()
+        self._ease()
 
     async def run(self) -> None:
         """Hand over until cancelled."""
@@ -165,11 +165,10 @@ class Lane:
             self._stored(batch)
         else:
             self._not_stored(batch, reply)
-        self._rest()
+        self._ease()
 
     def _stored(self, batch: list[Held]) -> None:
         self.problem, self._wait = "", 0.0
-        was_full = self.full
         for held in batch:
             self._bytes -= held.size
             if held.message.retained:
@@ -180,8 +179,6 @@ class Lane:
                 self._best_effort -= 1
             elif not held.place.gone:
                 held.place.settle()
-        if was_full and not self.full:
-            self._relieved()
 
     def _not_stored(self, batch: list[Held], reply: AnyReply | None) -> None:
         """Try again later; after no answer it may be stored already, and says so."""
@@ -204,9 +201,12 @@ class Lane:
             self._queue.appendleft(held)
         self._news.set()
 
-    def _rest(self) -> None:
+    def _ease(self) -> None:
+        """Something left: say so to whoever waits for that."""
         if not self.waiting:
             self._quiet.set()
+        if not self.full:
+            self._relieved()
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
