@@ -45,7 +45,8 @@ SWITCH_INTERVAL_S: Final = 0.002  # 5 ms, the default, delays commits; 0.5 ms co
 GARBAGE: Final = 50_000  # objects between two collections; with 700, the default, all are looked at often
 TICK_S: Final = 1.0
 LOCK_WAIT_S: Final = 0.5  # for a node whose parent was killed to be gone
-MOVE_CHUNKS: Final = 512  # moved to the vaults in one turn: a few milliseconds in which no commit is made
+MOVE_CHUNKS: Final = 256  # moved to the vaults in one turn: a few milliseconds in which no commit is made
+MOVE_PASSES: Final = 4
 SLOW_TICKS: Final = 10  # every ten ticks: clock, grants, quiet segments
 MERGE_TURN_S: Final = 0.1  # of every slow tick: at midnight everybody's day ends, and commits wait meanwhile
 MERGE_BUDGET_S: Final = 2.0  # at shutdown; what is not merged then, the owner's client merges later
@@ -118,14 +119,22 @@ async def _tick(thread: WriterThread, writer: Writer, watch: ClockWatch, listeni
         count += 1
         listening.refresh(time.time())
         try:
-            turn = partial(writer.move_turn, writer.intake.last, MOVE_CHUNKS)
-            while await thread.run(turn):
-                pass  # commits that wait are made in between
-            await thread.run(writer.move_all)
+            await _move(thread, writer)
             if count % SLOW_TICKS == 0:
                 await thread.run(lambda: _slowly(writer, watch))
         except (VaultError, OSError) as error:
             _log.error("housekeeping failed: %s", type(error).__name__)
+
+
+async def _move(thread: WriterThread, writer: Writer) -> None:
+    """In turns, with the commits that wait made in between; what came meanwhile is moved by the next pass."""
+    for _ in range(MOVE_PASSES):
+        turn, turns = partial(writer.move_turn, writer.intake.last, MOVE_CHUNKS), 0
+        while await thread.run(turn):
+            turns += 1
+        if turns < 2:
+            break
+    await thread.run(writer.move_all)
 
 
 def _slowly(writer: Writer, watch: ClockWatch) -> None:
