@@ -106,7 +106,8 @@ def sentence(entry: Entry, names: dict[str, str]) -> str:
                 "a computer may speak for you no more" if entry.note == "ended" else "a computer was let in"
             )
         case "device":
-            return f"a device was {entry.note or 'changed'}"
+            much = f", which made {count(entry.readings, 'reading')} of {kinds}" if entry.readings else ""
+            return f"a device was {entry.note or 'changed'}{much}"
         case "touchpoint":
             return f"a touchpoint for {who} was {entry.note or 'changed'}"
         case "asked":

@@ -80,6 +80,9 @@ def test_fields_that_are_said_turn_what_was_kept_into_readings_once(open_desk: D
     again = open_desk.json(*words, "--yes")
     assert (again["payloads"], again["readings"], again["kept"], len(again["taught"])) == (0, 0, 1, 1)
     assert [one["note"] for one in open_desk.json("ledger", "log")].count("taught") == 1
+    assert "a device was taught, which made 4 readings of power, temperature" in " ".join(
+        open_desk.run("ledger", "log").out.split()
+    )
 
 
 def test_what_of_a_payload_was_understood_when_it_came_is_not_stored_again(open_desk: Desk) -> None:

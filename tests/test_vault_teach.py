@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace as but
@@ -16,6 +17,7 @@ from policies.grant import Selector
 from tests.vfs import watching
 from tests.world import DAY_MS, Asked, Device, Fault, Killed, Person, RefusedError, World, at, expect
 from vault.chunk import ChunkHeader, Sequenced, open_chunk
+from vault.ids import VaultId
 from vault.observation import Observation, Place
 from vault.person import Owner
 from vault.segment import QUARANTINE, lane_key, resolution_key
@@ -25,6 +27,7 @@ from vault.store.errors import Unavailable
 from vault.store.records import NewReading, No, SealedChunk, Stretch, Taught
 from vault.store.sealing import seal_readings
 from vault.store.taught import apply_taught, replacement
+from vault.store.writer import Writer
 
 Read = Callable[[bytes, int], list[Observation]]
 
@@ -253,6 +256,33 @@ def test_cut_off_at_any_write_it_happened_whole_or_not_and_again_completes_it(
         if not fired:
             break
     assert 5 < step < 59
+
+
+class TwoTransactions(Writer):
+    """Known bad: the payloads leave in one transaction, and their readings come in with the next."""
+
+    def transact(self, vault: VaultId, entry: Any, *steps: Any, arrivals: Any = (), **how: Any) -> None:
+        super().transact(vault, None, *steps, **how)
+        super().transact(vault, entry, arrivals=arrivals)
+
+
+def test_the_control_with_two_transactions_loses_payloads(memory_path: Path) -> None:
+    lost = 0
+    for step in range(1, 20):
+        world = World(memory_path / f"{step}")
+        meter = world.person().device()
+        mumble(meter, *range(4))
+        world.writer_class = TwoTransactions
+        world.reopen()
+        taught = lesson(meter, (1, 3))
+        world.files.fail(step, Fault.DEAD)
+        with suppress(Killed):
+            expect(teach(meter, taught))
+        world.files.heal()
+        world.crash()
+        lost += (kept(meter.person), read(meter.person)) == ([0, 2], [])
+        world.close()
+    assert lost
 
 
 def test_a_power_cut_leaves_it_whole_or_undone(memory_path: Path) -> None:

@@ -26,7 +26,7 @@ GENESIS: Final = bytes(KEY_SIZE)
 What = Literal[
     "created",  # the vault
     "enrolled",  # a client
-    "device",  # added, changed, rotated, removed
+    "device",  # added, changed, rotated, taught, paused, resumed, released, removed
     "touchpoint",  # made, revoked
     "asked",
     "approved",
