@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.dialects import DialectSettings, Notebook, Reading, read
-from gateway.dialects.books import Message
 from gateway.dialects.decode import MAX_DEPTH, MAX_PAYLOAD, decode, shallow
 from gateway.dialects.detect import detect
+from gateway.dialects.message import Message
 from gateway.dialects.reading import NAMES
 from vault.observation import Observation, Place
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from gateway.dialects import DialectSettings, Lesson, Notebook, Reading, read
-from gateway.dialects.books import Message
 from gateway.dialects.dispatch import run_rules
 from gateway.dialects.library import Entry, parse
+from gateway.dialects.message import Message
 from gateway.dialects.rules import Field, Rule, Time
 from gateway.dialects.specs import Spec
 from vault.observation import Place

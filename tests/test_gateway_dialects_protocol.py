@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.dialects import Notebook, decode, draft, notebook, read
+from gateway.dialects import Notebook, books, decode, draft, notebook, read
 from gateway.dialects.library import Entry, entries
 from gateway.dialects.reading import NAMES, PLAIN, DialectSettings, Lesson
 from gateway.dialects.rules import Field, Rule
@@ -52,6 +52,7 @@ def test_the_limits() -> None:
         "CHANNEL_MAX": draft.CHANNEL_MAX,
         "LESSONS_MAX": notebook.LESSONS_MAX,
         "BYTES_MAX": notebook.BYTES_MAX,
+        "GROUP_MAX": books.GROUP_MAX,
     }
     assert {name: int(value) for name, value, _ in table("What becomes of a value")} == known
 

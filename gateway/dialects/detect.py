@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from typing import Final
 
-from gateway.dialects.books import Message
 from gateway.dialects.cbor import is_pack
 from gateway.dialects.library import Entry, entries
+from gateway.dialects.message import Message
 from gateway.dialects.patterns import Topic
 from gateway.dialects.reading import PLAIN
 

@@ -9,11 +9,13 @@ import msgspec
 
 from gateway.dialects import plain
 from gateway.dialects.blobs import is_blob
-from gateway.dialects.books import Bound, Chosen, Message, apply, choose, declined, sequence
+from gateway.dialects.books import Bound
+from gateway.dialects.choice import Chosen, apply, choose, declined, sequence
 from gateway.dialects.decode import MAX_PAYLOAD
 from gateway.dialects.detect import detect
 from gateway.dialects.engine import Run
 from gateway.dialects.library import Entry, entry
+from gateway.dialects.message import Message
 from gateway.dialects.notebook import EMPTY, Notebook
 from gateway.dialects.reading import PLAIN, Lesson, Reading
 

@@ -6,92 +6,25 @@ whatever is not looked for is only counted as not understood.
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from gateway.dialects.actions import Found, Nothing, Outcome
 from gateway.dialects.clock import event_time
-from gateway.dialects.draft import CHANNEL_MAX, child, fits
+from gateway.dialects.draft import child, fits
+from gateway.dialects.items import NOTHING, SHORT, Binding, Here, Known, Outer, State, sensor_id
+from gateway.dialects.nodes import Node
 from gateway.dialects.paths import ABSENT, Item
-from gateway.dialects.patterns import Captures, Caught
+from gateway.dialects.patterns import Captures
 from gateway.dialects.specs import Spec
-from gateway.dialects.tries import Node, Scope, Trie
+from gateway.dialects.tries import Scope
 from gateway.dialects.values import INTEGER_MAX, No
 from vault.observation import Observation
 
 FACTS_MAX: Final = 1024  # facts of one message
 _NUMBERS: Final = (float, int)  # and not bool
-_SHORT: Final = CHANNEL_MAX // 4  # characters that surely fit: each has at most four bytes
-NOTHING: Final[Captures] = {}
 UNCLAIMED: Final = -1  # of a sensor, and the person has not said which are theirs
 FOREIGN: Final = -2  # of a sensor that is not
-
-
-class Binding:
-    """A topic's captures for one rule, and the rule's channel where the topic alone gives it."""
-
-    __slots__ = ("captures", "channel")
-
-    def __init__(self, spec: Spec, topic: str, captures: Mapping[str, str]) -> None:
-        """Bind a rule to a topic that it fits."""
-        self.captures = Caught({**captures, "topic": topic})
-        self.channel: str | None = None
-        template = spec.channel
-        if not template.paths and not template.facts and template.names <= self.captures.keys():
-            self.channel = template.fill(self.captures, _NOWHERE, NOTHING)
-
-
-_NOWHERE: Final = Item(None, None)
-
-
-class State:
-    """What one rule knows about one item: where and when its readings are."""
-
-    __slots__ = ("captures", "channel", "claimed", "fits", "time")
-
-    def __init__(self, captures: Captures, channel: str, time: int, claimed: int | None) -> None:
-        """Take a channel of any length, and times in ms."""
-        self.captures = captures
-        self.channel = channel
-        self.time = time
-        self.claimed = claimed
-        self.fits = len(channel) <= _SHORT or fits(channel)
-
-
-class Here(Item):
-    """An item that is being read."""
-
-    __slots__ = ("more", "outer", "states", "trie")
-
-    def __init__(
-        self, value: Any, parent: Item | None, trie: Trie, more: Captures, outer: Outer | None
-    ) -> None:
-        """Begin with what the path to the item captured."""
-        super().__init__(value, parent)
-        self.outer = outer
-        self.trie = trie
-        self.more = more
-        self.states: list[State | None] = [None] * len(trie.specs)
-
-
-Outer = tuple[Node, Here, Captures]
-
-
-class Known(Protocol):
-    """What is known of a device: a ``Notebook``."""
-
-    @property
-    def zone(self) -> datetime.tzinfo:
-        """Where its times without a zone are."""
-
-    @property
-    def facts(self) -> Mapping[str, str]:
-        """What it told before."""
-
-    @property
-    def own(self) -> frozenset[str]:
-        """Ids of the person's own sensors, as ``sensor_id`` makes them."""
 
 
 class Run:
@@ -260,7 +193,7 @@ class Run:
                         continue
                     number = float(value) if scale == 1.0 else float(f"{value * scale:.15g}")
                     channel = state.channel if not inner else child(state.channel, inner)
-                    if low <= number <= high and len(channel) <= _SHORT:
+                    if low <= number <= high and len(channel) <= SHORT:
                         self.observations.append(
                             Observation(channel, kind, state.time, number, state.claimed)
                         )
@@ -307,7 +240,7 @@ class Run:
         if isinstance(outcome, Found):
             if outcome.channel:
                 channel = child(channel, outcome.channel)
-                sound = len(channel) <= _SHORT or fits(channel)
+                sound = len(channel) <= SHORT or fits(channel)
             else:
                 sound = state.fits
             if sound:
@@ -325,8 +258,3 @@ class Run:
             if outcome.text:
                 self.facts[outcome.key] = outcome.text
             self.quarantine = self.quarantine or len(self.facts) > FACTS_MAX
-
-
-def sensor_id(text: str) -> str:
-    """An id as it is compared: addresses are written with and without colons, in both cases."""
-    return text.replace(":", "").replace("-", "").strip().casefold()

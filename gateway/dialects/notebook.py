@@ -14,7 +14,7 @@ else:
     from backports.zstd import ZstdCompressor, ZstdDecompressor, ZstdError
 
 from gateway.dialects.books import Book, Bound
-from gateway.dialects.engine import sensor_id
+from gateway.dialects.items import sensor_id
 from gateway.dialects.reading import NAMES, DialectSettings, Lesson, heard, zone
 from gateway.dialects.rules import Rule
 from gateway.dialects.specs import Spec

@@ -5,25 +5,21 @@ An item is walked once, and every member of it is met; so what nothing names is 
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from gateway.dialects.actions import Action
+from gateway.dialects.nodes import CASES_MIN, NEVER, PASSED, Hit, Node, cases_of, child_at, fast_of
 from gateway.dialects.paths import ALL, EVERY, Getter, Path, Steps, getter, parse
-from gateway.dialects.patterns import Level
 from gateway.dialects.rules import Field, Others
 from gateway.dialects.specs import Spec
 from policies.kinds import Kind
 
 RESOLVED_MAX: Final = 1024  # names of members whose meaning is remembered, in one place
-CASES_MIN: Final = 4  # actions in one place, from which on it pays to ask first which can be meant
 LAST_LAYER: Final = 2  # a dialect's rules, after those that were taught (0) and learned (1)
 TRIES_MAX: Final = 64  # combinations of rules, of one item
-
-_NEVER: Final = 1 << 30  # the layer of what nobody passed over
 
 
 class Alternative(msgspec.Struct, frozen=True):
@@ -32,74 +28,6 @@ class Alternative(msgspec.Struct, frozen=True):
     layer: int  # taught, learned, the dialect's: what an earlier one names, a later one leaves
     spec: Spec
     rest: tuple[Steps, ...]
-
-
-class Node:
-    """A place in an item."""
-
-    __slots__ = (
-        "actions",
-        "alternatives",
-        "asked",
-        "cases",
-        "covered",
-        "elements",
-        "fast",
-        "ignored",
-        "indexes",
-        "layer",
-        "members",
-        "most",
-        "passed",
-        "patterns",
-        "resolved",
-        "scope",
-    )
-
-    def __init__(self) -> None:
-        """Begin with a place that nothing is known about."""
-        self.members: dict[str, Node] = {}
-        self.patterns: list[tuple[Level, Node]] = []
-        self.elements: Node | None = None
-        self.indexes: dict[int, Node] = {}
-        self.actions: Actions = ()  # with the rule's place in ``Trie.specs``
-        self.cases: Cases | None = None  # which of many actions it can be
-        self.layer = _NEVER  # of the actions
-        self.ignored = _NEVER  # the layer that passes over what is here
-        self.covered = False  # named in a path, or passed over
-        self.asked = False  # named in a condition
-        self.passed = False  # passed over with all that is in it
-        self.most = 0
-        self.alternatives: list[Alternative] = []
-        self.scope: Scope | None = None
-        self.fast: dict[str, Fast] = {}  # members that need no second look
-        self.resolved: dict[str, tuple[Hit, ...]] = {}
-
-    @property
-    def leads_on(self) -> bool:
-        """Whether something is looked for in the members here."""
-        return bool(self.members or self.patterns)
-
-    @property
-    def searched(self) -> bool:
-        """Whether something is looked for at all, here or further in."""
-        inner = self.leads_on or self.elements is not None or bool(self.indexes)
-        return inner or bool(self.actions or self.alternatives)
-
-    def takes(self, value: Any) -> bool:
-        """Whether an item that begins here can be such a value."""
-        if value.__class__ is dict or self.covered or self.actions:
-            return True
-        return value.__class__ is list and (self.elements is not None or bool(self.indexes))
-
-
-Actions = tuple[tuple[int, Action], ...]
-Cases = tuple[Getter, dict[str, Actions], Actions]
-
-Hit = tuple[Node, dict[str, str] | None]
-
-# The rule's place and how its numbers are taken; empty: passed over.
-Fast = tuple[()] | tuple[int, str, float, float, float, frozenset[float] | None, str]
 
 
 class Scope:
@@ -202,7 +130,7 @@ class Trie:
         for step in action.path.steps:
             if step is EVERY:
                 node.most = min(action.most, node.most or action.most)
-            node = _step(node, step)
+            node = child_at(node, step)
 
     def _lead(self, one: Alternative) -> None:
         node = self._node(one.rest[0], one.layer)
@@ -236,12 +164,12 @@ class Trie:
         for step in steps:
             if node.ignored < layer:
                 return None
-            node = _step(node, step)
+            node = child_at(node, step)
         return None if node.ignored < layer else node
 
     def _finish(self, node: Node) -> None:
         if len(node.actions) >= CASES_MIN:
-            node.cases = _cases(node.actions)
+            node.cases = cases_of(node.actions)
         if node.alternatives:
             node.scope = Scope(node.alternatives)
         inside = (*node.members.values(), *(child for _, child in node.patterns), *node.indexes.values())
@@ -250,8 +178,8 @@ class Trie:
             child.ignored = min(child.ignored, node.ignored)
         for name, child in node.members.items():
             self._finish(child)
-            child.passed = child.ignored < _NEVER and not child.searched
-            fast = _fast(child)
+            child.passed = child.ignored < NEVER and not child.searched
+            fast = fast_of(child)
             if fast is not None:
                 node.fast[name] = fast
         for _, child in node.patterns:
@@ -272,44 +200,22 @@ class Trie:
         if node.scope is not None:
             pass  # what remains is an item's
         elif node.covered or self.others == "ignore":
-            hits.append((_PASSED, None))
+            hits.append((PASSED, None))
         elif self.others == "kinds":
             spec = self.specs[self.vocabulary]
             kind = spec.find(name)
             if kind is not None:
                 hits.append((_word(kind, name, spec, self.vocabulary), None))
         if name in node.members and node.members[name].asked:
-            hits.append((_PASSED, None))
+            hits.append((PASSED, None))
         found = tuple(hits)
         if len(node.resolved) < RESOLVED_MAX:
             node.resolved[name] = found
             if len(found) == 1 and found[0][1] is None:
-                fast = _fast(found[0][0])
+                fast = fast_of(found[0][0])
                 if fast is not None:
                     node.fast[name] = fast
         return found
-
-
-_PASSED: Final = Node()
-_PASSED.passed = True
-
-
-def _step(node: Node, step: Any) -> Node:
-    """The child at a step, made where there is none."""
-    if isinstance(step, str):
-        return node.members.setdefault(step, Node())
-    if isinstance(step, int):
-        return node.indexes.setdefault(step, Node())
-    if isinstance(step, Level):
-        for level, child in node.patterns:
-            if level.text == step.text:
-                return child
-        child = Node()
-        node.patterns.append((step, child))
-        return child
-    if node.elements is None:
-        node.elements = Node()
-    return node.elements
 
 
 def _mode(modes: Sequence[tuple[int, Others, int]]) -> tuple[Others, int]:
@@ -321,30 +227,6 @@ def _mode(modes: Sequence[tuple[int, Others, int]]) -> tuple[Others, int]:
         if layer == last and mode == "kinds":
             return mode, slot
     return "quarantine", 0
-
-
-def _fast(node: Node) -> Fast | None:
-    """What is known of a member without looking at its value, or at its number alone."""
-    if node.passed or (node.covered and not node.searched):
-        return ()
-    if len(node.actions) != 1 or node.actions[0][1].plain is None:
-        return None
-    slot, action = node.actions[0]
-    return None if action.plain is None else (slot, *action.plain)
-
-
-def _cases(actions: Actions) -> Cases | None:
-    """The path that most conditions of these are about, and what they are where a text is at it."""
-    counts = collections.Counter(path for _, action in actions for path in action.words)
-    if not counts:
-        return None
-    path, _ = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
-    words = {word for _, action in actions for word in action.words.get(path, ())}
-    return (
-        getter(parse(path)),
-        {word: tuple(one for one in actions if word in one[1].words.get(path, (word,))) for word in words},
-        tuple(one for one in actions if path not in one[1].words),
-    )
 
 
 def _word(kind: Kind, name: str, spec: Spec, slot: int) -> Node:
