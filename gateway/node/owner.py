@@ -98,15 +98,14 @@ class OwnerCalls:
             ):
                 return people.add_device(writer, vault, DeviceId(device), name, verifier, notes, settings)
             case RotateDevice(device=device, verifier=verifier, wrapped_notes=notes):
-                self._cut(DeviceId(device))
-                return people.rotate_device(writer, vault, DeviceId(device), verifier, notes) or self._cut(
-                    DeviceId(device)
+                return self._cutting(
+                    device, lambda: people.rotate_device(writer, vault, DeviceId(device), verifier, notes)
                 )
             case SetDevice(device=device, settings=settings):
                 no = people.set_device(writer, vault, DeviceId(device), settings)
                 return no or self._configured(DeviceId(device), settings)
             case RemoveDevice(device=device):
-                return people.remove_device(writer, vault, DeviceId(device)) or self._cut(DeviceId(device))
+                return self._cutting(device, lambda: people.remove_device(writer, vault, DeviceId(device)))
             case PauseDevice(device=device, paused=True):
                 return self._cutting(
                     device, lambda: handover.pause_device(writer, vault, DeviceId(device), paused=True)
