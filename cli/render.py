@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from io import StringIO
@@ -170,7 +169,9 @@ def next_steps(*steps: tuple[str, str]) -> str:
 
 def columns(text: str) -> int:
     """How many columns ``text`` takes in a terminal."""
-    return sum(_columns(char) for char in text)
+    from rich.cells import cell_len  # what tables are measured with, so that all agree
+
+    return cell_len(text)
 
 
 def wrap(text: str, width: int) -> list[str]:
@@ -184,17 +185,11 @@ def wrap(text: str, width: int) -> list[str]:
             lines.append(line)
         line = ""
         for char in word:  # a word wider than a line is broken
-            if columns(line) + _columns(char) > width:
+            if columns(line + char) > width:
                 lines.append(line)
                 line = ""
             line += char
     return [*lines, line]
-
-
-def _columns(char: str) -> int:
-    if unicodedata.combining(char):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
 def _time_of_day(moment: datetime) -> str:

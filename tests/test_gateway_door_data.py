@@ -124,7 +124,8 @@ def test_a_cursor_of_one_grant_opens_nothing_of_another(story: Story) -> None:
 def test_unknown_expired_revoked_and_forged_are_one_answer(tmp_path: Path) -> None:
     """Byte for byte, with the same headers; the control is that each was readable before."""
     found: list[httpx.Response] = []
-    with world(tmp_path / "data") as made:
+    stays = 60 * 86_400  # seconds: this door sees both ends
+    with world(tmp_path / "data", ended_age_s=stays) as made:
         revoked, expired = tell_story(made), tell_story(made)
         for story in (revoked, expired):
             assert values(story.brand.read(story.token)) == [0.0, 1.0, 2.0]
