@@ -12,11 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from gateway.node.tls import open_tls
+from gateway.rpcclient import call_sync
+from gateway.wire import GetStatus, NodeStatus
 from tests.running import Running
 from tests.websocket_client import WebSocketClient
 
@@ -123,6 +126,24 @@ def test_what_cannot_be_meant_is_refused_before_anything_starts(name: str, tmp_p
     done = subprocess.run(command, capture_output=True, env=environment, timeout=60, check=False)
     assert done.returncode == 2, done.stderr
     assert not (tmp_path / "node").exists()
+
+
+def test_the_line_that_says_where_has_exactly_these_members(server: Running) -> None:
+    started = msgspec.defstruct(
+        "Started",
+        [
+            *((name, str) for name in ("http", "mqtt", "data", "mqtts", "ca_fingerprint", "ca", "ws", "wss")),
+            ("ready", bool),
+            ("pid", int),
+        ],
+        forbid_unknown_fields=True,
+    )
+    msgspec.convert(server.ready, started)
+    status = call_sync(server.data / "node.sock", GetStatus())
+    assert isinstance(status, NodeStatus)
+    assert server.ready["ws"] == f"ws://{status.ws}/mqtt"
+    assert server.ready["wss"] == f"wss://{status.wss}/mqtt"
+    assert server.ready["mqtts"] == status.mqtts
 
 
 def test_websockets_can_be_switched_off(tmp_path: Path) -> None:

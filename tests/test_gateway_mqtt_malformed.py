@@ -290,6 +290,19 @@ def test_a_packet_that_comes_byte_by_byte_costs_memory_once() -> None:
     assert peak < 4 * PACKET_LIMIT
 
 
+def test_long_topics_are_not_kept() -> None:
+    """A connection of somebody who sends many of them holds no more than another."""
+    sent = [client.publish(b"%d" % n + b"x" * 60_000, b"", 0) for n in range(100)]
+    connection = connected()
+    tracemalloc.start()
+    try:
+        assert all(len(connection.receive(data)) == 1 for data in sent)
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held < 1 << 20
+
+
 # --- random bytes -----------------------------------------------------------------------------
 
 _good = st.sampled_from([data for data, _ in CONNECTS.values()] + [data for _, data, _ in PACKETS.values()])

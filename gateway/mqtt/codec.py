@@ -31,6 +31,7 @@ from gateway.mqtt.state import FIRST_BYTES, RECEIVING, SENDING, State
 from gateway.mqtt.text import topic_name
 
 _TOPICS = 256  # topics remembered as checked, a connection
+_TOPIC_BYTES = 256  # longer ones are checked each time: an idle connection must not hold megabytes
 _COSTLY = 6  # 64 bytes of fields take about as long as a PUBLISH
 
 
@@ -181,7 +182,8 @@ class Connection:
                 topic = topic_name(raw)
                 if len(topics) >= _TOPICS:
                     topics.clear()
-                topics[raw] = topic
+                if len(raw) <= _TOPIC_BYTES:
+                    topics[raw] = topic
             packets.append(
                 Publish(topic, data[body:stop], qos, first & 8 != 0, first & 1 != 0, packet_id, properties)
             )
