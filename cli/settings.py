@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.dialects import DialectSettings
 
 DETECT: Final = "detect"
+SECRET_MAX: Final = 32  # bytes: OwnTracks', and nobody else's yet
 _LOCALTIME: Final = Path("/etc/localtime")
 
 
@@ -55,8 +56,7 @@ def set_(
         before = devices.settings_of(session, one)
         after = _changed(before, timezone, dialect, (own, not_own))
         if secret_file is not None or no_secret:
-            secret = "" if secret_file is None else read(PassphraseSource(file=secret_file)).strip()
-            after = msgspec.structs.replace(after, secret=secret)
+            after = msgspec.structs.replace(after, secret=_secret(secret_file))
         if after != before:
             devices.configure(session, one, after)
     answer = {
@@ -77,7 +77,20 @@ def set_(
         f"  taught     {count(len(after.taught), 'rule')}",
     ]
     emit(answer, as_json, "\n".join(lines))
+    if not one.row.notes:
+        suggest(
+            as_json, (f"device rotate {one.name!r}", "before it is read by this: it is of an older version")
+        )
+        return
     suggest(as_json, (f"device show {one.name!r}", "see what is understood"))
+
+
+def _secret(path: str | None) -> str:
+    """The key in a file, none where none is named; raises UsageError."""
+    secret = "" if path is None else read(PassphraseSource(file=path)).strip()
+    if len(secret.encode()) > SECRET_MAX:
+        raise UsageError(f"a key has at most {SECRET_MAX} bytes", "take the one that the app was given")
+    return secret
 
 
 def settings(timezone: str | None, own: tuple[str, ...]) -> DialectSettings:
