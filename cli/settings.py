@@ -78,9 +78,7 @@ def set_(
     ]
     emit(answer, as_json, "\n".join(lines))
     if not one.row.notes:
-        suggest(
-            as_json, (f"device rotate {one.name!r}", "so that this holds: it is older than settings")
-        )
+        suggest(as_json, (f"device rotate {one.name!r}", "so that this holds: it is older than settings"))
         return
     suggest(as_json, (f"device show {one.name!r}", "see what is understood"))
 

@@ -47,9 +47,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def pins(self) -> Pins:
         """What this computer holds the server to."""
         vault = VaultId.parse(self.vault)
-        return Pins(
-            vault, self.hpke_public, self.verify_key, self.suite, self.pin.head, self.pin.generation
-        )
+        return Pins(vault, self.hpke_public, self.verify_key, self.suite, self.pin.head, self.pin.generation)
 
 
 def load(home: Path) -> Profile:

@@ -88,7 +88,9 @@ def test_a_release_ends_what_is_tied_to_the_device_and_hands_over_a_file_that_an
     done = open_desk.run("device", "check-release", str(file), home=stranger)
     assert (done.status, stranger.exists()) == (0, False)
     assert "the buyer" in done.out
-    assert open_desk.json("device", "check-release", str(file), "--fingerprint", made["fingerprint"].upper())["ok"]
+    assert open_desk.json("device", "check-release", str(file), "--fingerprint", made["fingerprint"].upper())[
+        "ok"
+    ]
 
 
 def test_given_again_it_writes_the_same_statement_to_a_new_file_and_never_over_one(open_desk: Desk) -> None:

@@ -117,8 +117,7 @@ def test_wrapped_text_keeps_its_words_and_the_width(text: str, width: int) -> No
 def test_next_steps_line_up() -> None:
     steps = render.next_steps(("hypertouch device add NAME", "connect a device"), ("hypertouch lock", "rest"))
     assert steps == (
-        "next  hypertouch device add NAME   connect a device\n"
-        "      hypertouch lock              rest"
+        "next  hypertouch device add NAME   connect a device\n      hypertouch lock              rest"
     )
 
 
