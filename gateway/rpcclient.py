@@ -94,8 +94,12 @@ class _Connection:
             self._writer.write(frame)
             await self._writer.drain()
             return await answer
+        except RuntimeError:  # what uvloop raises for a transport that is closed
+            raise NodeError("the connection to the node broke") from None
         finally:
             self._waiting.pop(number, None)
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # it may have broken while we were still writing
 
     async def close(self) -> None:
         self._task.cancel()

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -152,7 +153,7 @@ class Tap:
         except OSError:
             client.close()
             return
-        awaited: dict[int, bytes] = {}
+        awaited: dict[int, deque[bytes]] = {}
         five: list[bool] = []
         with self._lock:
             self._links |= {client, broker}
@@ -166,7 +167,7 @@ class Tap:
         broker.close()
 
     def _pass(
-        self, source: socket.socket, target: socket.socket, awaited: dict[int, bytes], five: list[bool]
+        self, source: socket.socket, target: socket.socket, awaited: dict[int, deque[bytes]], five: list[bool]
     ) -> None:
         try:
             for first, body, raw in packets(source):
@@ -182,7 +183,7 @@ class Tap:
             with contextlib.suppress(OSError):
                 link.shutdown(socket.SHUT_RDWR)
 
-    def _note(self, first: int, body: bytes, awaited: dict[int, bytes], five: list[bool]) -> bool:
+    def _note(self, first: int, body: bytes, awaited: dict[int, deque[bytes]], five: list[bool]) -> bool:
         kind = first & 0xF0
         if kind == 0x10:
             version = body[2 + int.from_bytes(body[:2], "big")]
@@ -207,13 +208,14 @@ class Tap:
                 self.seen.again.append(payload)
             if payload in self.seen.acknowledged:
                 self.seen.forgotten.append((payload, bool(first & 0x08)))
-            awaited[packet_id] = payload
+            # Mosquitto may send its whole queue at once, and give an id again that is not acknowledged.
+            awaited.setdefault(packet_id, deque()).append(payload)
         elif kind == 0x40:
-            found = awaited.pop(int.from_bytes(body[:2], "big"), None)
-            if found is None:
+            found = awaited.get(int.from_bytes(body[:2], "big"))
+            if not found:
                 self.seen.unknown += 1
             else:
-                self.seen.acknowledged.add(found)
+                self.seen.acknowledged.add(found.popleft())
         elif kind == 0x80:
             at = 2
             if five[0]:

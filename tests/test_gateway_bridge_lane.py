@@ -230,6 +230,24 @@ def test_a_lane_says_when_it_is_full_and_when_there_is_room_again() -> None:
     run(scene)
 
 
+def test_a_fault_nobody_foresaw_ends_the_lane() -> None:
+    """So that the process ends, is started again, and has the broker send again what was in hand."""
+
+    class Broken(Node):
+        async def call(self, call: NodeCall) -> AnyReply:
+            del call
+            raise ZeroDivisionError
+
+    async def scene() -> None:
+        lane = Lane(DEVICE, b"password", "session", Broken())
+        lane.take(message(1), Broker().place(1))
+        with pytest.raises(ExceptionGroup) as caught:
+            await lane.run()
+        assert caught.group_contains(ZeroDivisionError)
+
+    run(scene)
+
+
 def test_state_is_counted_apart_from_readings() -> None:
     async def scene() -> None:
         node, broker = Node(), Broker()

@@ -81,7 +81,6 @@ class Lane:
         self._quiet.set()
         self._slots = asyncio.Semaphore(FLIGHTS)
         self._wait, self._until = 0.0, 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def full(self) -> bool:
@@ -118,8 +117,8 @@ class Lane:
         self._ease()
 
     async def run(self) -> None:
-        """Hand over until cancelled."""
-        try:
+        """Hand over until cancelled; a fault in it ends it, for what it had in hand would never be stored."""
+        async with asyncio.TaskGroup() as tasks:
             while True:
                 await self._slots.acquire()
                 while not self._queue:
@@ -128,12 +127,8 @@ class Lane:
                 pause = self._until - asyncio.get_running_loop().time()
                 if pause > 0:
                     await asyncio.sleep(pause)
-                task = asyncio.create_task(self._hand_over(self._batch()))
-                self._tasks.add(task)
-                task.add_done_callback(self._landed)
-        finally:
-            for task in self._tasks:
-                task.cancel()
+                task = tasks.create_task(self._hand_over(self._batch()))
+                task.add_done_callback(lambda _: self._slots.release())
 
     async def settled(self) -> None:
         """Wait until nothing is on its way."""
@@ -207,12 +202,6 @@ class Lane:
             self._quiet.set()
         if not self.full:
             self._relieved()
-
-    def _landed(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._slots.release()
-        if not task.cancelled():
-            task.result()
 
 
 def _gone(held: Held) -> bool:

@@ -12,6 +12,7 @@ import logging
 import signal
 import sys
 import time
+from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,15 @@ from gateway.errors import BridgeConfigError
 from gateway.process import harden, leave_with_parent
 from gateway.rpcclient import NodeError, NodeLink
 from gateway.wire import ReportBridge
+
+
+class Exit(IntEnum):
+    """How a bridge ends."""
+
+    OK = 0
+    CONFIG = 2
+    FAULT = 70  # nobody foresaw it (EX_SOFTWARE)
+
 
 REPORT_S: Final = 1.0
 CLOSE_S: Final = 3.0  # for what has come to become stored
@@ -82,8 +92,18 @@ def main() -> int:
         run(serve(task))
     except BridgeConfigError as error:
         _log.error("%s; %s", error, error.hint)
-        return 2
-    return 0
+        return Exit.CONFIG
+    except Exception as error:  # it is started again, and the broker sends again what was not acknowledged
+        _log.critical("the bridge failed: %s", _kind(error))  # never its text
+        return Exit.FAULT
+    return Exit.OK
+
+
+def _kind(error: BaseException) -> str:
+    """The kind of a fault, and of the first within it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return type(error).__name__
 
 
 if __name__ == "__main__":
