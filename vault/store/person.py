@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +27,8 @@ from vault.store.resent import RESENT_DAYS, RESENT_MAX, split
 from vault.suite import check_public
 
 RECENT_MAX: Final = 16_384  # digests kept for one client id; no client has more in flight
-RECENT_ROWS: Final = 1_024  # in as many rows at most; a quiet device has one message a row
+RECENT_ROWS: Final = 1_024  # in as many rows; a quiet device has one message a row
+TRIM_EVERY: Final = 64  # rows of a client, about, until those beyond are looked for and deleted
 STATE: Final = msgspec.msgpack.Decoder(GrantState)
 _DAMAGED: Final = "a vault's file is damaged"
 
@@ -190,6 +192,7 @@ def apply(connection: sqlite3.Connection, delta: Delta) -> None:
         [(c.segment, c.number, c.resolution, c.first_seq, c.last_seq, c.count, c.body) for c in delta.chunks],
     )
     insert("INSERT INTO recent (device, client, count, digests) VALUES (?, ?, ?, ?)", delta.recent)
+    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM recent").fetchone()
     insert(
         "UPDATE device SET last_seen = max(coalesce(last_seen, 0), ?), readings = readings + ?,"
         " quarantined = quarantined + ?, dropped = dropped + ?, duplicates = duplicates + ?, gaps = gaps + ?,"
@@ -205,8 +208,9 @@ def apply(connection: sqlite3.Connection, delta: Delta) -> None:
         connection.execute(
             "UPDATE vault SET ledger_number = ?, ledger_hash = ?", (delta.head.number, delta.head.hash)
         )
-    for device, client in {(device, client) for device, client, _, _ in delta.recent}:
-        _trim_recent(connection, device, client)
+    for number, (device, client, count, _) in enumerate(delta.recent, start=last + 1 - len(delta.recent)):
+        if count >= TRIM_EVERY or zlib.crc32(client, number) % TRIM_EVERY == 0:
+            _trim_recent(connection, device, client)
     for device, day, _ in delta.resent:
         _trim_resent(connection, device, day)
     seen = {device.id: device.last_seen // DAY_MS for device in delta.devices}
