@@ -312,7 +312,7 @@ def test_a_login_is_not_delayed_by_wrong_ones_from_the_same_address(opened: Open
     """A neighbour's guesses slow down the neighbour."""
     with opened() as running, ExitStack() as stack:
         wrong = client.connect(4, "me", "meter", b"wrong")
-        guesses = [stack.enter_context(running.dial()) for _ in range(150)]
+        guesses = [stack.enter_context(running.dial()) for _ in range(300)]  # in less than three seconds
         for guess in guesses:
             guess.send(wrong)
         with running.dial() as device:
