@@ -6,11 +6,13 @@ import asyncio
 import socket
 import struct
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+import uvloop
 
 from gateway.rpcclient import MAX_FRAME, NodeError, NodeLink, call_sync, read_length, write_frame
 from gateway.wire import AnyReply, Done, Flush, NodeCall, Refused
@@ -47,6 +49,30 @@ def test_answers_may_come_in_any_order(tmp_path: Path) -> None:
         assert replies == [Refused("conflict", text) for text in ("00", "01", "02")]
 
     asyncio.run(served(tmp_path / "s", serve, client))
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_calls_at_the_moment_when_the_node_goes_away_say_so(
+    tmp_path: Path, run: Callable[[Coroutine[Any, Any, None]], None]
+) -> None:
+    """Whatever an event loop makes of writing to what has just been closed."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.transport.abort()
+
+    async def client(link: NodeLink) -> None:
+        async def twice() -> list[AnyReply | BaseException]:
+            return [*await failed(), *await failed()]
+
+        async def failed() -> list[AnyReply | BaseException]:
+            return await asyncio.gather(link.call(Flush(VAULT)), return_exceptions=True)
+
+        for _ in range(50):
+            for answers in await asyncio.gather(*(twice() for _ in range(8))):
+                assert [type(answer) for answer in answers] == [NodeError, NodeError]
+
+    run(served(tmp_path / "s", serve, client))
 
 
 def test_a_connection_that_broke_is_made_anew_by_the_next_call(tmp_path: Path) -> None:
