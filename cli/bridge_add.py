@@ -76,8 +76,8 @@ def add(
     """Connect a broker on the server's own computer; each mapped device is made where there is none.
 
     The broker's password and those of the devices go into a file of the server's, readable by its user
-    alone. Whoever copies that file can connect to the broker and publish as these devices; it does not open
-    the vault.
+    alone. Whoever copies the server's disk can connect to the broker, publish as these devices, and see
+    what is set for them; readings stay sealed.
     """
     data = DataDir.default()
     mappings = [_mapping(one) for one in maps]
@@ -130,7 +130,8 @@ def add(
 def _explain(wanted: BridgeConfig) -> None:
     say("What it acknowledges to the broker is stored here; what the broker acknowledges to others, the")
     say("broker answers for. Hypertouch stores and does not forward: your other programs keep the broker.")
-    say("The file has passwords: whoever copies it can connect to the broker and publish as these devices.")
+    say("The file has passwords: whoever copies it can connect to the broker and publish as these devices;")
+    say("with a copy of the server's disk they also see what is set for them. Readings stay sealed.")
     if not wanted.broker.tls and not wanted.broker.local:
         say("The connection has no TLS: passwords and readings cross the network readably.")
 

@@ -1,7 +1,7 @@
 """A bridge's configuration: one file in the data directory, with passwords, for nobody is there to type them.
 
-Whoever copies that file can connect to the broker and publish as the bridge's devices.  It opens nothing that
-is stored.
+Whoever copies that file can connect to the broker and publish as the bridge's devices.  It opens no reading
+that is stored; FORMAT.md says what a device's credential opens together with a copy of the disk.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from gateway.bridge.session import Session
 from gateway.errors import BridgeConfigError
 from gateway.process import harden, leave_with_parent
 from gateway.rpcclient import NodeError, NodeLink
-from gateway.wire import ReportBridge
+from gateway.wire import BridgeState, ReportBridge
 
 
 class Exit(IntEnum):
@@ -34,7 +34,8 @@ class Exit(IntEnum):
     FAULT = 70  # nobody foresaw it (EX_SOFTWARE)
 
 
-REPORT_S: Final = 1.0
+REPORT_S: Final = 0.25  # between two looks at how the sessions fare
+REPEAT_S: Final = 2.0
 CLOSE_S: Final = 3.0  # for what has come to become stored
 _log = logging.getLogger("hypertouch.bridge")
 
@@ -64,11 +65,20 @@ async def serve(task: BridgeTask) -> None:
 
 
 async def _report(node: NodeLink, sessions: list[Session]) -> None:
-    """Tell the node how the sessions fare, whether it listens or not."""
+    """Tell the node how the sessions fare, whether it listens or not; now and then also that nothing changed,
+    for a node that was started again knows nothing.
+    """
+    told: list[BridgeState] = []
+    quiet = 0.0
     while True:
-        with contextlib.suppress(NodeError):
-            await node.call(ReportBridge([one.state() for one in sessions]))
+        states = [one.state() for one in sessions]
+        if states != told or quiet >= REPEAT_S:
+            quiet, told = 0.0, []
+            with contextlib.suppress(NodeError):
+                await node.call(ReportBridge(states))
+                told = states
         await asyncio.sleep(REPORT_S)
+        quiet += REPORT_S
 
 
 def _now_ms() -> int:
