@@ -12,7 +12,7 @@ from tests.world import Asked, Fault, Killed, World, at
 from vault.ids import VaultId
 from vault.ledger import Entry
 from vault.store.errors import Unavailable
-from vault.store.writer import Arrival, Note, Writer
+from vault.store.writer import Arrival, Learned, Note, Writer
 
 INTAKE = ("INSERT", "intake.db")
 
@@ -321,9 +321,11 @@ def test_killed_at_each_write_of_a_busy_minute_nothing_acknowledged_is_lost(
 class Boastful(Writer):
     """A known-bad control: it says that a commit is stored before it is."""
 
-    def commit(self, arrivals: Sequence[Arrival], notes: Sequence[Note] = ()) -> set[VaultId]:
+    def commit(
+        self, arrivals: Sequence[Arrival], notes: Sequence[Note] = (), learned: Sequence[Learned] = ()
+    ) -> set[VaultId]:
         try:
-            return super().commit(arrivals, notes)
+            return super().commit(arrivals, notes, learned)
         except (Unavailable, Killed):
             return set()
 

@@ -21,7 +21,7 @@ from tests.world import Device, Fault, FaultyFiles, Killed, World, at, scratch
 from vault.errors import VaultError
 from vault.ids import VaultId
 from vault.observation import Observation
-from vault.store.writer import Arrival, Note, Writer
+from vault.store.writer import Arrival, Learned, Note, Writer
 
 Sent = tuple[int, int, Observation]  # whose device, packet id, reading
 PEOPLE = st.integers(0, 2)
@@ -205,9 +205,11 @@ def test_nothing_is_lost_doubled_invented_or_altered_whatever_happens() -> None:
 class _Boastful(Writer):
     """Says that a commit is stored when it is not."""
 
-    def commit(self, arrivals: Sequence[Arrival], notes: Sequence[Note] = ()) -> set[VaultId]:
+    def commit(
+        self, arrivals: Sequence[Arrival], notes: Sequence[Note] = (), learned: Sequence[Learned] = ()
+    ) -> set[VaultId]:
         try:
-            return super().commit(arrivals, notes)
+            return super().commit(arrivals, notes, learned)
         except VaultError:
             return set()
 
