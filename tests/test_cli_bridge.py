@@ -109,6 +109,15 @@ def test_a_broker_is_connected_read_looked_at_and_left(server: Running, broker: 
     assert seen["topics"] == [{"topic": "zigbee2mqtt/kept", "device": "hub", "messages": 0, "retained": True}]
     assert "zigbee2mqtt/kept" in server.run("bridge", "test", "home", "--for", "1s").stdout
 
+    (line,) = server.json("status")["bridges"]
+    assert (line["bridge"], line["connected"], line["stored"]) == ("home", True, 2)
+    assert "bridge     home: connected" in server.run("status").stdout
+    checks = {
+        one["what"]: one["state"] for one in server.json("doctor")["checks"] if one["check"] == "bridge"
+    }
+    assert checks["home: connected"] == "ok"
+    assert checks["home: the broker lets in nobody without a password"] == "ok"
+
     session = shown["sessions"][0]["client_id"]
     gone = server.json("bridge", "remove", "home", "--yes")
     assert gone == {"bridge": "home", "devices": ["car", "hub"], "forgotten": True}

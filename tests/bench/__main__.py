@@ -21,12 +21,12 @@ from typing import Final
 import msgspec
 
 from cli import __version__
-from tests.bench import approve, connections, dialects, ingest, read, revoke, start, storage
+from tests.bench import approve, bridge, connections, dialects, ingest, read, revoke, start, storage
 from tests.bench.report import Report, Section, render
 from tests.bench.sizes import FULL, QUICK, Size
 from tests.bench.year import opened, write_year
 
-NAMES: Final = ("dialects", "ingest", "connections", "storage", "read", "approve", "revoke", "start")
+NAMES: Final = ("dialects", "ingest", "bridge", "connections", "storage", "read", "approve", "revoke", "start")
 BUSY: Final = 0.7  # load average from which on the machine is not ours
 _HISTORY: Final = frozenset({"storage", "read", "approve", "revoke"})
 
@@ -37,6 +37,8 @@ def sections(size: Size, names: Sequence[str], directory: Path) -> Iterator[Sect
         yield dialects.measure(size, directory)
     if "ingest" in names:
         yield ingest.measure(size, directory)
+    if "bridge" in names:
+        yield bridge.measure(size, directory)
     if "connections" in names:
         yield connections.measure(size, directory)
     if _HISTORY.intersection(names):
