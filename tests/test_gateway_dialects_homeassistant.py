@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from gateway.dialects import DialectSettings, Lesson, Notebook, Reading, read
 from gateway.dialects.books import GROUP_MAX
-from gateway.dialects.home_assistant import ENTITIES_MAX, SHORT
+from gateway.dialects.entities import AVAILABILITY_MAX
+from gateway.dialects.home_assistant import ENTITIES_MAX, SHORT, TOPICS_MAX
 from vault.observation import Observation
 
 NOW = 1_790_000_000_000
@@ -165,6 +166,20 @@ def test_a_device_of_many_entities_is_learned_up_to_a_limit() -> None:
     found = lesson({"cmps": components}, "homeassistant/device/x/config")
     assert [len(rule.fields) for rule in found.rules] == [ENTITIES_MAX]
     assert Notebook().learn(found)
+
+
+def test_one_message_teaches_so_many_topics() -> None:
+    """Of each it must be asked whose it is, and everybody's commits wait for that."""
+    components = {
+        f"c{n}": {
+            "platform": "switch",
+            "state_topic": "lamp/state",
+            "availability": [{"topic": f"hall/{n}/{m}"} for m in range(AVAILABILITY_MAX)],
+        }
+        for n in range(ENTITIES_MAX)
+    }
+    found = lesson({"components": components}, "homeassistant/device/x/config")
+    assert len(found.rules) == TOPICS_MAX
 
 
 def test_topics_with_braces_are_taken_as_they_are() -> None:

@@ -65,6 +65,16 @@ def test_a_fact_of_two_lessons_is_known_while_one_of_them_is() -> None:
     assert notebook.facts == {"key": "a"}
 
 
+def test_a_fact_that_is_said_anew_leaves_all_others_alone() -> None:
+    """A device may do so with every message, and everybody's commits would wait while all are gathered."""
+    notebook = Notebook(lessons=[Lesson("many", (), {f"key{n}": "text" for n in range(1000)})])
+    known = notebook.facts
+    for text in ("a", "b", "c"):
+        notebook.learn(Lesson("one", (), {"one": text}))
+    assert notebook.facts is known
+    assert (len(known), known["one"]) == (1001, "c")
+
+
 def test_lessons_of_one_topic_are_all_used() -> None:
     fields = (Field(path="y", kind="current"),)
     notebook = Notebook(lessons=[lesson(), Lesson("s2", (Rule(topic="t", fields=fields),))])

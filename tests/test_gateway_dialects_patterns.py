@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.dialects.paths import ABSENT, EVERY, Item, follow, getter, join, parse
-from gateway.dialects.patterns import Level, Topic, level
+from gateway.dialects.patterns import LEVELS_MAX, Level, Topic, level
 from gateway.dialects.rules import literal
 from gateway.dialects.texts import Template
 from gateway.dialects.times import reader
@@ -65,6 +65,13 @@ def test_a_topic_fits_a_pattern_or_not(pattern: str, topic: str, captures: dict[
 def test_what_is_no_pattern_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"capture|brace|between|pattern"):
         Topic(text)
+
+
+@pytest.mark.parametrize("pattern", ["{a...}", "{a...}/x", "{a...}/x/{b...}"])
+def test_a_topic_of_very_many_levels_fits_no_pattern(pattern: str) -> None:
+    """To try every place in it, with every pattern there is, would take milliseconds a message."""
+    assert Topic(pattern).match("/".join(["x"] * LEVELS_MAX)) is not None
+    assert Topic(pattern).match("/".join(["x"] * (LEVELS_MAX + 1))) is None
 
 
 @given(st.text(max_size=30))

@@ -28,6 +28,7 @@ from gateway.dialects.rules import Field, Format, Rule, Time, literal
 NAME = "home-assistant"
 DEVICE = "device"
 ENTITIES_MAX = 512  # of a device
+TOPICS_MAX = 1024  # of a message; what a device declares beyond it is read as if it had not
 FIELDS_MAX = 512  # of a topic
 
 # Keys that may be shortened, of those that are read here.
@@ -172,10 +173,15 @@ def _rules(fields: Iterable[Declared]) -> tuple[Rule, ...]:
     """One rule a topic and form, with the fields of all entities that share it, each once."""
     found: dict[tuple[str, Format], dict[bytes, Field]] = {}
     passed: dict[tuple[str, Format], dict[str, None]] = {}
+    bases: dict[tuple[str, Format], str | None] = {}
     for one in fields:
-        if _base(one.topic, one.format) is None:
-            continue
         key = (one.topic, one.format)
+        if key not in bases:
+            if len(bases) == TOPICS_MAX:  # to look for a topic's dialect is what takes long
+                continue
+            bases[key] = _base(*key)
+        if bases[key] is None:
+            continue
         known = found.setdefault(key, {})
         if len(known) < FIELDS_MAX:
             known.setdefault(msgspec.json.encode(one.field), one.field)
@@ -184,7 +190,7 @@ def _rules(fields: Iterable[Declared]) -> tuple[Rule, ...]:
         Rule(
             topic=literal(topic),
             format=form,
-            channel=literal(_base(topic, form) or ""),
+            channel=literal(bases[topic, form] or ""),
             time=TIMES if form == "json" and of_topic(topic) in (None, "esphome") else (),
             fields=tuple(known.values()),
             ignore=tuple(passed[topic, form]),

@@ -32,6 +32,7 @@ class Notebook:
     __slots__ = (
         "_learned",
         "_lessons",
+        "_sayers",
         "_sizes",
         "_specs",
         "_taught",
@@ -54,6 +55,7 @@ class Notebook:
         self._taught = Book(compiled(settings.taught), _TAUGHT)
         self._learned = Book((), _LEARNED)
         self._lessons: dict[str, Lesson] = {}
+        self._sayers: dict[str, dict[str, None]] = {}  # of a fact: the sources of lessons, the last one holds
         self._specs: dict[str, tuple[Spec, ...]] = {}
         self._teachers: dict[Spec, str] = {}
         self._sizes: dict[str, int] = {}
@@ -91,7 +93,9 @@ class Notebook:
         specs = self._specs[lesson.source] = compiled(lesson.rules)
         self._teachers.update(dict.fromkeys(specs, lesson.dialect))
         self._learned.replace((), specs)
-        self.facts.update(lesson.facts)
+        for key, text in lesson.facts.items():
+            self.facts[key] = text
+            self._sayers.setdefault(key, {})[lesson.source] = None
         if lesson == heard(lesson.dialect) and lesson.dialect in NAMES:
             self.heard = (*self.heard, lesson.dialect)
         return True
@@ -103,8 +107,13 @@ class Notebook:
         self._learned.replace(specs, ())
         for spec in specs:
             del self._teachers[spec]
-        if lesson.facts:
-            self.facts = {key: text for one in self._lessons.values() for key, text in one.facts.items()}
+        for key in lesson.facts:  # and of no others: a device may say one of many anew with each message
+            sayers = self._sayers[key]
+            del sayers[lesson.source]
+            if sayers:
+                self.facts[key] = self._lessons[next(reversed(sayers))].facts[key]
+            else:
+                del self.facts[key], self._sayers[key]
 
     def taught(self, topic: str) -> tuple[Bound, ...]:
         """The person's rules about a topic."""

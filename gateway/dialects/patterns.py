@@ -12,6 +12,7 @@ import msgspec
 
 PATTERN_MAX: Final = 1024  # characters
 CAPTURES_MAX: Final = 8  # in one level
+LEVELS_MAX: Final = 64  # of a topic; one of more levels fits no pattern with captures
 
 Captures = Mapping[str, str]
 
@@ -95,6 +96,8 @@ class Topic:
         """What the captures hold; None: the topic does not fit."""
         if self.literal is not None:
             return {} if topic == self.literal else None
+        if topic.count("/") >= LEVELS_MAX:
+            return None
         levels = topic.split("/")
         found: dict[str, str] = {}
         runs: list[list[str | Level]] = [[]]
