@@ -172,6 +172,13 @@ FAULTS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "a signature with something behind it": lambda m: m | {"signature": m["signature"][:-2] + "AA=="},
     "not base64": lambda m: m | {"signature": "-" + m["signature"][1:]},
     "a number for a text": lambda m: m | {"statement": 5},
+    "half a character": lambda m: m | {"to": "\ud800"},
+    "a date that no calendar has": lambda m: (
+        m | resigned(KEY, VAULT, msgspec.structs.replace(SAID, released=10**18))
+    ),
+    "a date before any device": lambda m: (
+        m | resigned(KEY, VAULT, msgspec.structs.replace(SAID, released=-1000))
+    ),
     "no members": lambda _: {},
 }
 
