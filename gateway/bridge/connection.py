@@ -139,13 +139,19 @@ class Connection:
         else:
             self._client.subscribe([(one, qos) for one in filters])
         self._pace()
-        try:
-            async with asyncio.timeout(CONNECT_S):
-                codes = await self._subscribed
-        except TimeoutError:
-            raise BrokerError("the broker does not answer") from None
+        codes = await self._suback()
         if any(code.is_failure for code in codes):
             raise BrokerError("the broker does not let this user read all of the mapped topics")
+
+    async def _suback(self) -> list[ReasonCode]:
+        """Its reason codes; it may stand behind all that the broker has kept for us."""
+        seen = -1
+        while seen != self._messages or not self._reading:
+            seen = self._messages
+            await asyncio.wait({self._subscribed}, timeout=CONNECT_S)
+            if self._subscribed.done():
+                return self._subscribed.result()
+        raise BrokerError("the broker does not answer")
 
     def pause(self) -> None:
         """Read no more for now: the broker keeps what it has, and says so to whoever publishes."""

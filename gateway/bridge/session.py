@@ -57,7 +57,7 @@ class Session:
         self._agreed = False  # this version has worked
         self._before = False  # we had a session
         self._closing = False
-        self._up = False  # connected and subscribed
+        self._up = False  # connected, and known to the broker
         self._problem = ""
         self._expiry: int | None = None
         self._last: int | None = None
@@ -131,6 +131,7 @@ class Session:
         opened = await connection.open()
         self._agreed = True
         self._expiry = opened.expiry
+        self._problem, self._up = "", opened.session_present  # then it sends what it has kept
         if self._before and not opened.session_present:
             self._forgotten += 1
         filters = disjoint(self._config.filters(self._name))
