@@ -33,6 +33,15 @@ SETTLE_S: Final = 5.0  # after the first of them
 NEAR_DAYS: Final = 7  # a phone may send a week that it kept
 
 
+_profile = click.option(
+    "--profile",
+    type=click.Choice(list(profiles.PROFILES)),
+    default="generic",
+    show_default=True,
+    help="What it is: print exactly what that product needs.",
+)
+
+
 class First(NamedTuple):
     """What arrived while we waited."""
 
@@ -42,13 +51,7 @@ class First(NamedTuple):
 
 @click.command("add")
 @click.argument("name")
-@click.option(
-    "--profile",
-    type=click.Choice(list(profiles.PROFILES)),
-    default="generic",
-    show_default=True,
-    help="What it is: print exactly what that product needs.",
-)
+@_profile
 @click.option("--timezone", metavar="ZONE", help="Where its times without a zone are; else as this computer.")
 @click.option("--own", multiple=True, metavar="ID", help="A sensor it hears is yours; may be repeated.")
 @click.option("--wait", metavar="TIME", help=f"Wait so long for its first readings; {WAIT} at a terminal.")
@@ -82,13 +85,7 @@ def add(
 
 @click.command("rotate")
 @click.argument("name")
-@click.option(
-    "--profile",
-    type=click.Choice(list(profiles.PROFILES)),
-    default="generic",
-    show_default=True,
-    help="What it is: print exactly what that product needs.",
-)
+@_profile
 @click.option("--no-qr", is_flag=True, help="Do not draw the code for a phone's camera.")
 @options.yes
 @with_vault

@@ -1,16 +1,38 @@
-"""What every long-lived process of Hypertouch does first: leave no core, and not outlive its parent."""
+"""What every long-lived process of Hypertouch does: leave no core, not outlive its parent, run one loop."""
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import resource
 import signal
 import sys
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
+T = TypeVar("T")
+
+
+def begin(dies_with_parent: signal.Signals) -> None:
+    """Be a child of ``hypertouch up``, which alone decides about Ctrl-C, and leave with it.
+
+    ``dies_with_parent`` is what this process gets when its parent dies.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    harden()
+    leave_with_parent(dies_with_parent)
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """``asyncio.run``, on uvloop where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    return uvloop.run(main)
 
 
 def harden() -> None:

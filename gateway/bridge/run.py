@@ -21,7 +21,7 @@ import msgspec
 from gateway.bridge.config import BridgeTask, load
 from gateway.bridge.session import Session
 from gateway.errors import BridgeConfigError
-from gateway.process import harden, leave_with_parent
+from gateway.process import begin, run
 from gateway.rpcclient import NodeError, NodeLink
 from gateway.wire import BridgeState, ReportBridge
 
@@ -88,16 +88,8 @@ def _now_ms() -> int:
 def main() -> int:
     """The process."""
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    harden()
-    leave_with_parent(signal.SIGKILL)  # what it had not acknowledged, the broker has
+    begin(signal.SIGKILL)  # what it had not acknowledged, the broker has
     task = msgspec.json.decode(sys.stdin.buffer.readline(), type=BridgeTask)
-    try:
-        import uvloop
-    except ImportError:
-        run = asyncio.run
-    else:
-        run = uvloop.run
     try:
         run(serve(task))
     except BridgeConfigError as error:

@@ -28,7 +28,7 @@ from gateway.door.context import Door
 from gateway.door.impatience import impatient
 from gateway.door.quiet import set_up_logging
 from gateway.errors import TlsError
-from gateway.process import harden, leave_with_parent
+from gateway.process import begin, run
 from gateway.rpcclient import NodeLink
 from gateway.tlsfiles import TlsFiles
 from vault.store.paths import DataDir
@@ -142,16 +142,8 @@ def main() -> int:
     """The process; its exit status."""
     os.umask(0o077)
     set_up_logging()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of them: the parent alone decides
-    harden()
-    leave_with_parent(signal.SIGTERM)
+    begin(signal.SIGTERM)
     config = msgspec.json.decode(sys.stdin.buffer.readline(), type=DoorConfig)
-    try:
-        import uvloop
-    except ImportError:
-        run = asyncio.run
-    else:
-        run = uvloop.run
     return RECYCLE if run(serve(config)) else 0
 
 

@@ -30,7 +30,7 @@ from gateway.node.ingest import DeviceIngest, Quota, WriterThread
 from gateway.node.listen import Listening, listen
 from gateway.node.owner import OwnerCalls
 from gateway.node.rpc import RpcServer
-from gateway.process import harden, leave_with_parent
+from gateway.process import begin, run
 from gateway.wire import NodeStatus
 from vault.errors import VaultError
 from vault.ids import DeviceId
@@ -152,17 +152,9 @@ def _slowly(writer: Writer, watch: ClockWatch) -> None:
 def main() -> int:
     """The process."""
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    harden()
-    leave_with_parent(signal.SIGKILL)  # nothing acknowledged is lost, and the lock is free at once
+    begin(signal.SIGKILL)  # nothing acknowledged is lost, and the lock is free at once
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     config = msgspec.json.decode(sys.stdin.buffer.readline(), type=NodeConfig)
-    try:
-        import uvloop
-    except ImportError:
-        run = asyncio.run
-    else:
-        run = uvloop.run
     try:
         run(serve(config))
     except InUse:
