@@ -110,7 +110,7 @@ def test_a_broker_is_connected_read_looked_at_and_left(server: Running, broker: 
     assert "zigbee2mqtt/kept" in server.run("bridge", "test", "home", "--for", "1s").stdout
 
     (line,) = server.json("status")["bridges"]
-    assert (line["bridge"], line["connected"], line["stored"]) == ("home", True, 2)
+    assert (line["bridge"], line["connected"], line["stored"]) == ("home", True, 3)
     assert "bridge     home: connected" in server.run("status").stdout
     checks = {
         one["what"]: one["state"] for one in server.json("doctor")["checks"] if one["check"] == "bridge"
