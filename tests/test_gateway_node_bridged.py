@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from gateway.mqtt import PACKET_LIMIT
-from gateway.rpcclient import NodeLink
+from gateway.node.bridged import BYTES_MAX, SESSION_MAX
+from gateway.rpcclient import NodeError, NodeLink
 from gateway.wire import (
+    DELIVER_MAX,
     AnyReply,
     BridgeState,
     BridgeStates,
@@ -142,6 +144,27 @@ def test_what_no_broker_delivers_is_refused_with_all_beside_it(person: Person, w
 
     play(person, scene)
     assert person.stored() == {}
+
+
+def test_a_call_holds_no_more_than_a_device_may_have_in_flight(person: Person) -> None:
+    """Everybody's commits wait for one call's messages."""
+
+    async def scene(link: NodeLink) -> None:
+        for many in (
+            deliver(person, *[Message("t", bytes(PACKET_LIMIT), 1, 1)] * (BYTES_MAX // PACKET_LIMIT + 1)),
+            deliver(person, reading(1), session="x" * (SESSION_MAX + 1)),
+        ):
+            answer = await link.call(many)
+            assert isinstance(answer, Refused)
+            assert answer.code == "invalid"
+        assert await link.call(deliver(person, reading(1), session="x" * SESSION_MAX)) == Done()
+        most = [reading(2, n) for n in range(DELIVER_MAX)]
+        assert await link.call(deliver(person, *most)) == Done()
+        with pytest.raises(NodeError):  # it is not even decoded
+            await link.call(deliver(person, reading(3), *most))
+
+    play(person, scene)
+    assert person.stored() == {1.0: 1, 2.0: DELIVER_MAX}
 
 
 def test_state_from_before_a_subscription_is_no_reading(person: Person) -> None:

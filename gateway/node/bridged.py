@@ -28,6 +28,8 @@ from vault.ids import DeviceId
 
 LINKS: Final = 256  # devices that one connection may have authenticated
 TOPIC_MAX: Final = 65_535  # bytes
+SESSION_MAX: Final = 256  # bytes of a client id
+BYTES_MAX: Final = 4 << 20  # of payloads in one call: everybody's commits wait for it
 BridgeCall = Deliver | ReportBridge | GetBridges
 
 _UNKNOWN: Final = Refused("not_authorised", "the node does not take this device's messages")
@@ -95,7 +97,7 @@ class Bridged:
                 return BridgeStates(self._all.states())
 
     async def _deliver(self, call: Deliver) -> AnyReply:
-        if not call.client_id or not all(_sound(message) for message in call.messages):
+        if not _is_sound(call):
             return Refused("invalid", "this is not what a broker delivers")
         link = self._link(call.device, call.password)
         if link is None or link.paused:
@@ -121,6 +123,14 @@ class Bridged:
         if link is not None and len(self._links) < LINKS:
             self._links[device, password] = link
         return link
+
+
+def _is_sound(call: Deliver) -> bool:
+    return (
+        0 < len(call.client_id.encode()) <= SESSION_MAX
+        and all(_sound(message) for message in call.messages)
+        and sum(len(message.payload) for message in call.messages) <= BYTES_MAX
+    )
 
 
 def _sound(message: Message) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import struct
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +19,8 @@ from gateway.node.calls import UNAVAILABLE, NodeCalls
 from gateway.rpcclient import MAX_FRAME
 from gateway.wire import NOT_OURS, AnyReply, NodeCall, Refused, encode
 
+ROOM: Final = 2 * MAX_FRAME  # bytes of a connection's calls that are not answered yet
+_CALL_COST: Final = 256 << 10  # bytes at least, so that small ones are counted, too
 _LENGTH: Final = struct.Struct(">I")
 _DECODER: msgspec.msgpack.Decoder[tuple[int, NodeCall]] = msgspec.msgpack.Decoder(tuple[int, NodeCall])
 _log = logging.getLogger("hypertouch.node")
@@ -50,15 +54,19 @@ class RpcServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         caller = self._bridges.connect()
+        room = _Room()
         try:
             while True:
                 (size,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
                 if size > MAX_FRAME:
                     break
+                cost = max(size, _CALL_COST)
+                await room.take(cost)
                 number, call = _DECODER.decode(await reader.readexactly(size))
                 task = asyncio.create_task(self._answer(number, call, caller, writer))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+                task.add_done_callback(partial(room.give, cost))
         except (asyncio.IncompleteReadError, OSError, *NOT_OURS):
             pass  # the other side is gone, or is none of ours
         finally:
@@ -84,3 +92,23 @@ class RpcServer:
         body = encode((number, reply))
         if not writer.is_closing():
             writer.write(_LENGTH.pack(len(body)) + body)
+            with contextlib.suppress(OSError):  # the other side is gone
+                await writer.drain()
+
+
+class _Room:
+    """For a connection's calls; whoever asks faster than it is answered, or reads no answers, waits."""
+
+    def __init__(self) -> None:
+        self._left = ROOM
+        self._freed = asyncio.Event()
+
+    async def take(self, cost: int) -> None:
+        while self._left < cost:
+            self._freed.clear()
+            await self._freed.wait()
+        self._left -= cost
+
+    def give(self, cost: int, _: object) -> None:
+        self._left += cost
+        self._freed.set()
