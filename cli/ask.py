@@ -61,7 +61,7 @@ def choose(question: str, answers: dict[str, str], *, instead: str) -> str:
         for key, word in answers.items():
             if given in (key, word):
                 return key
-        say(f"please answer {' or '.join(answers)}, not {escape(given)!r}" if given else "please answer")
+        say(f"please answer {' or '.join(answers)}" + (f", not {escape(given)!r}" if given else ""))
 
 
 def require_terminal(instead: str) -> None:

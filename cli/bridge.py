@@ -15,6 +15,7 @@ from cli.bridge_add import add
 from cli.bridging import HINT
 from cli.render import ago, count, emit, escape, table
 from cli.session import now_ms, suggest
+from cli.text import quoted
 from cli.times import rfc3339, span
 from gateway import wire
 from gateway.bridge import config
@@ -47,7 +48,7 @@ def list_(as_json: bool) -> None:
     rows = [bridging.summary(data, name, fare) for name in bridging.names(data)]
     now = now_ms()
     text = table(
-        ["NAME", "BROKER", "DEVICES", "LAST", "STORED", "WAITING", "REFUSED", "DROPPED", "STATE"],
+        ["NAME", "BROKER", "DEVICES", "LAST", "STORED", "STATE"],
         [
             (
                 row["bridge"],
@@ -55,15 +56,11 @@ def list_(as_json: bool) -> None:
                 ", ".join(row["devices"]),
                 _ago(fare, row["bridge"], now),
                 f"{row['stored']:,}",
-                f"{row['waiting']:,}",
-                f"{row['refused']:,}",
-                f"{row['dropped']:,}",
-                row["problem"] or "connected",
+                ", ".join((row["problem"] or "connected", *_counted(row))),
             )
             for row in rows
         ],
-        right=("STORED", "WAITING", "REFUSED", "DROPPED"),
-        width=140,
+        right=("STORED",),
     )
     emit(rows, as_json, text if rows else "no bridges yet")
     if not rows:
@@ -133,7 +130,6 @@ def test(name: str, lasting: str, as_json: bool) -> None:
             for one in seen.topics[:SHOWN]
         ],
         right=("MESSAGES",),
-        width=110,
     )
     if left := len(seen.topics) - SHOWN:
         text += f"\nand {count(left, 'topic')} more" if left > 0 else ""
@@ -167,8 +163,13 @@ def remove(name: str, yes: bool, as_json: bool) -> None:
     if not forgot and not as_json:
         say("the broker could not be told; it keeps the sessions until they expire")
     if found is not None:
-        steps = [(f"device remove {escape(one)}", "end the credential it had") for one in found.devices]
+        steps = [(f"device remove {quoted(one)}", "end the credential it had") for one in found.devices]
         suggest(as_json, *steps)
+
+
+def _counted(row: dict[str, Any]) -> list[str]:
+    """What is not stored, or not yet; `bridge show` says more."""
+    return [f"{row[name]:,} {name}" for name in ("waiting", "refused", "dropped") if row[name]]
 
 
 def _ended(data: DataDir, name: str) -> bool:

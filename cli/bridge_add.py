@@ -128,10 +128,12 @@ def add(
 
 
 def _explain(wanted: BridgeConfig) -> None:
-    say("What it acknowledges to the broker is stored here; what the broker acknowledges to others, the")
-    say("broker answers for. Hypertouch stores and does not forward: your other programs keep the broker.")
-    say("The file has passwords: whoever copies it can connect to the broker and publish as these devices;")
-    say("with a copy of the server's disk they also see what is set for them. Readings stay sealed.")
+    say("What it acknowledges to the broker is stored here; what the broker acknowledges")
+    say("to others, the broker answers for. Hypertouch stores and does not forward: your")
+    say("other programs keep the broker.")
+    say("The file has passwords: whoever copies it can connect to the broker and publish")
+    say("as these devices; with a copy of the server's disk they also see what is set for")
+    say("them. Readings stay sealed.")
     if not wanted.broker.tls and not wanted.broker.local:
         say("The connection has no TLS: passwords and readings cross the network readably.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import rich_click as click
 
@@ -12,8 +12,9 @@ from cli import options, pair, release, settings, teach
 from cli.ask import confirm
 from cli.known import find
 from cli.passphrase import PassphraseSource
-from cli.render import ago, count, emit, escape, table
+from cli.render import WIDTH, ago, columns, count, emit, escape, moment, table
 from cli.session import now_ms, suggest, unlocked, with_vault
+from cli.text import quoted
 from cli.times import rfc3339
 from gateway.client import device as devices
 from gateway.client.approve import Series, series_of
@@ -21,6 +22,9 @@ from gateway.client.device import Device
 from gateway.client.read import DAY_MS, Archive, Reading
 from gateway.client.session import Session
 from vault.segment import QUARANTINE
+
+if TYPE_CHECKING:
+    from gateway.dialects import DialectSettings
 
 LOOK_BACK_DAYS = 31  # how far channels and payloads are looked for
 SAMPLES = 5  # payloads that were not understood
@@ -34,6 +38,14 @@ COUNTS = {
     "foreign": ("reading", "of sensors that are not yours; not kept"),
     "blobs": ("file", "kept as they are: see `hypertouch data files`"),
 }
+
+
+class Sample(NamedTuple):
+    """A payload that was not understood; ``time`` is in ms."""
+
+    time: int
+    topic: str
+    payload: bytes
 
 
 @click.group("device")
@@ -93,7 +105,7 @@ def show(name: str, passphrase: PassphraseSource, home: Path, as_json: bool) -> 
         "quarantine": {
             "count": one.row.quarantined,
             "samples": [
-                {"time": rfc3339(time), "topic": topic, "payload": payload} for time, topic, payload in kept
+                {"time": rfc3339(it.time), "topic": it.topic, "payload": _bytes(it.payload)} for it in kept
             ],
         },
         **counts,
@@ -122,10 +134,9 @@ def show(name: str, passphrase: PassphraseSource, home: Path, as_json: bool) -> 
     ]
     if one.row.quarantined:
         lines.append(f"  kept whole {count(one.row.quarantined, 'payload')} not understood, the latest:")
-        lines += [f"    {rfc3339(time)}  {escape(topic)}  {payload}" for time, topic, payload in kept]
+        lines += [line for sample in kept for line in _sample_lines(sample)]
     emit(row, as_json, "\n".join(lines))
-    if kept:
-        suggest(as_json, (f"device teach {one.name!r}", "say what these mean"))
+    suggest(as_json, *_steps(one, set_, kept))
 
 
 @device.command("remove")
@@ -166,8 +177,8 @@ def _series(session: Session) -> set[Series]:
     return series_of(Archive(session).segments(today - LOOK_BACK_DAYS, today + 1))
 
 
-def _quarantine(session: Session, one: Device) -> list[tuple[int, str, str]]:
-    """(time, topic, first bytes escaped) of the latest payloads that were not understood."""
+def _quarantine(session: Session, one: Device) -> list[Sample]:
+    """The latest payloads that were not understood."""
     if not one.row.quarantined:
         return []
     now = session.clock()
@@ -179,11 +190,31 @@ def _quarantine(session: Session, one: Device) -> list[tuple[int, str, str]]:
     return [_sample(reading) for reading in list(kept)[-SAMPLES:]]
 
 
-def _sample(reading: Reading) -> tuple[int, str, str]:
+def _sample(reading: Reading) -> Sample:
     """A payload kept whole is its topic, a zero byte, and what came."""
     value = reading.observation.value
     topic, _, payload = (value if isinstance(value, bytes) else b"").partition(b"\0")
-    return reading.observation.time, topic.decode("utf-8", "backslashreplace"), _bytes(payload)
+    return Sample(reading.observation.time, topic.decode("utf-8", "backslashreplace"), payload)
+
+
+def _sample_lines(sample: Sample) -> list[str]:
+    """When, where and what: in one line where it fits."""
+    head, payload = f"    {moment(sample.time)}  {escape(sample.topic)}", _bytes(sample.payload)
+    return [f"{head}  {payload}"] if columns(head + payload) + 2 <= WIDTH else [head, f"      {payload}"]
+
+
+def _steps(one: Device, set_: DialectSettings, kept: list[Sample]) -> list[tuple[str, str]]:
+    """What makes readings of them: a key, whose sensors they are, or a lesson."""
+    from gateway.dialects import read
+
+    name = quoted(one.name)
+    dialects = {(read(it.topic, it.payload, it.time).dialect, b'"encrypted"' in it.payload) for it in kept}
+    steps = []
+    if ("owntracks", True) in dialects and not set_.secret:
+        steps.append((f"device set {name} --secret-file FILE", "give the key that it encrypts with"))
+    if ("theengs", False) in dialects and not set_.own:
+        steps.append((f"device set {name} --own MAC", "say which sensors are yours"))
+    return [*steps, (f"device teach {name}", "say what these mean")] if kept else []
 
 
 def _bytes(payload: bytes) -> str:

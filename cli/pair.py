@@ -15,9 +15,10 @@ from cli.errors import NotFoundError
 from cli.known import find
 from cli.output import new_file
 from cli.passphrase import PassphraseSource
-from cli.render import count, emit, escape
+from cli.render import WIDTH, columns, count, emit, escape, wrap
 from cli.session import suggest, unlocked, with_vault
 from cli.settings import settings
+from cli.text import quoted
 from cli.times import span
 from gateway.client import device as devices
 from gateway.client.device import Credential
@@ -79,7 +80,7 @@ def add(
         seen = _wait(session, made, patience) if patience else First(0, 0)
     steps = [("data tail", "watch its readings arrive"), ("device list", "see when it was last seen")]
     if seen.others and not seen.readings:
-        steps.insert(0, (f"device teach {name!r}", "say what it means"))
+        steps.insert(0, (f"device teach {quoted(name)}", "say what it means"))
     suggest(as_json, *steps)
 
 
@@ -152,11 +153,11 @@ def show(made: Credential, profile: str, home: Path, as_json: bool, *, qr: bool)
     lines = [f"{escape(made.name)} can connect now; its password is shown this once.", ""]
     for number, step in enumerate(guide.steps, start=1):
         if step.say:
-            lines.append(escape(f"{number}. {step.say}" if len(guide.steps) > 1 else step.say))
+            lines += wrap(escape(f"{number}. {step.say}" if len(guide.steps) > 1 else step.say), WIDTH)
         lines += ["", step.text, ""] if step.text else []  # from the edge on: it is copied, and spaces count
-    lines += [escape(note) for note in guide.notes]
+    lines += [line for note in guide.notes for line in wrap(escape(note), WIDTH)]
     if qr and guide.link:
-        lines.append(_code(guide.link))
+        lines += _code(guide.link)
     emit(answer, as_json, "\n".join(lines).rstrip("\n"))
 
 
@@ -210,12 +211,16 @@ def _new(archive: Archive, session: Session, device: DeviceId, after: int) -> li
     return archive.arrived(after, today - NEAR_DAYS, today + 1, lambda lane: lane.device == device)
 
 
-def _code(link: str) -> str:
-    """A code for a phone's camera."""
+def _code(link: str) -> list[str]:
+    """A code for a phone's camera: a window that is too narrow for it breaks it, so that is said."""
     from io import StringIO
 
     import segno
 
     out = StringIO()
-    segno.make(link, error="l").terminal(out=out, compact=True)
-    return out.getvalue().rstrip("\n")
+    code = segno.make(link, error="l")
+    border = next((border for border in (4, 2, 1) if code.symbol_size(border=border)[0] <= WIDTH), 1)
+    code.terminal(out=out, border=border, compact=True)
+    drawn = out.getvalue().rstrip("\n").splitlines()
+    wide = max(map(columns, drawn))
+    return drawn if wide <= WIDTH else [f"The code needs a window of {wide} columns.", *drawn]

@@ -17,6 +17,7 @@ from gateway.client.errors import TermsError
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._:%-]{1,253}")  # a name or an address, and nothing a shell would read
 _NOT_IN_TOPICS: Final = re.compile(r"[^A-Za-z0-9_-]+")
+_PLAIN_NAME: Final = re.compile(r"\w[\w .-]*")  # nothing that a shell, or a mapping, reads as its own
 AUTHORITY: Final = "hypertouch-ca.pem"  # the file that a person saves the authority in
 
 
@@ -86,8 +87,7 @@ def owntracks_link(made: Credential) -> str:
         "pubQos": 1,
         "cleanSession": False,
         "sub": False,
-        "cmd": False,
-        "remoteConfiguration": False,
+        "cmd": False,  # and "remoteConfiguration" is off unless said: a code of all this must fit a terminal
     }
     inline = base64.b64encode(json.dumps(settings, separators=(",", ":")).encode()).decode()
     return f"owntracks:///config?inline={inline}"
@@ -193,9 +193,9 @@ def _home_assistant(made: Credential, _: str) -> Guide:
     return Guide(
         (
             Step(
-                "Keep Home Assistant's own broker, and let your vault's server listen to it.  There:",
+                "Keep Home Assistant's own broker, and let your vault's server listen to it. There:",
                 "hypertouch bridge add home --broker mqtt://homeassistant.local:1883"
-                f" --username USER --rotate --map '#={topic_name(made.name)}'",
+                f" --username USER --rotate --map '#={_named(made)}'",
             ),
             Step("Or enter these into anything of it that publishes by itself:", _lines(made)),
         )
@@ -219,7 +219,7 @@ def _theengs(made: Credential, ca_pem: str) -> Guide:
         notes=(
             "OpenMQTTGateway: enter host, port, user and password in its web portal.",
             "It hears your neighbours' sensors, too. Say which are yours, and only those are kept:"
-            " `hypertouch device set NAME --own MAC`",
+            f" `hypertouch device set '{_named(made)}' --own MAC`",
         ),
     )
 
@@ -255,6 +255,11 @@ def _trust(made: Credential, ca_pem: str, who: str, then: str) -> tuple[Step, ..
         return ()
     text = f"hypertouch device authority --output {AUTHORITY}"
     return (Step(f"Let {who} trust your server: save its authority, and {then}.", text),)
+
+
+def _named(made: Credential) -> str:
+    """The name within single quotes of a command line, or a word to be replaced where it is no plain one."""
+    return made.name if _PLAIN_NAME.fullmatch(made.name) else "NAME"
 
 
 def _scheme(made: Credential) -> str:

@@ -15,6 +15,7 @@ from cli.output import new_file
 from cli.passphrase import PassphraseSource
 from cli.render import count, emit, escape
 from cli.session import suggest, unlocked, with_vault
+from cli.text import quoted
 from gateway import wire
 from gateway.client import device as devices
 from vault.ids import GrantId
@@ -37,7 +38,7 @@ def pause(name: str, passphrase: PassphraseSource, home: Path, as_json: bool) ->
         one = find(devices.fetch(session), name)
         session.tell(wire.PauseDevice(one.id, True), wire.Done)
     emit(_told(one, paused=True), as_json, f"nothing of {escape(one.name)} is taken any more")
-    suggest(as_json, (f"device resume {one.name!r}", "take what it sends again"))
+    suggest(as_json, (f"device resume {quoted(one.name)}", "take what it sends again"))
 
 
 @click.command("resume")

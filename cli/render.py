@@ -162,7 +162,8 @@ def moment(time_ms: int, zone: tzinfo | None = None) -> str:
 
 def next_steps(*steps: tuple[str, str]) -> str:
     """What to do now: command lines, each with what it is for."""
-    longest = max((len(command) for command, _ in steps), default=0)
+    room = WIDTH - 9  # a command too long to share a line's width with its purpose sets no column
+    longest = max((len(command) for command, why in steps if len(command) + len(why) <= room), default=0)
     lines = [f"{command:<{longest}}   {purpose}".rstrip() for command, purpose in steps]
     return "\n".join(("next  " if place == 0 else "      ") + line for place, line in enumerate(lines))
 

@@ -15,6 +15,7 @@ from cli.known import find
 from cli.passphrase import PassphraseSource, read
 from cli.render import count, emit, escape
 from cli.session import suggest, unlocked, with_vault
+from cli.text import quoted
 from gateway.client import device as devices
 
 if TYPE_CHECKING:
@@ -78,9 +79,11 @@ def set_(
     ]
     emit(answer, as_json, "\n".join(lines))
     if not one.row.notes:
-        suggest(as_json, (f"device rotate {one.name!r}", "so that this holds: it is older than settings"))
+        suggest(
+            as_json, (f"device rotate {quoted(one.name)}", "so that this holds: it is older than settings")
+        )
         return
-    suggest(as_json, (f"device show {one.name!r}", "see what is understood"))
+    suggest(as_json, (f"device show {quoted(one.name)}", "see what is understood"))
 
 
 def _secret(path: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from cli.checks import OK, Check, all_checks, failed
 from cli.errors import CliError, ExitCode
 from cli.node import call
 from cli.passphrase import PassphraseSource
-from cli.render import count, duration, emit, escape
+from cli.render import WIDTH, count, duration, emit, escape
 from cli.session import http_of, suggest, unlocked, with_vault
 from cli.state import Profile
 from cli.times import midnight
@@ -24,6 +25,7 @@ from vault.ids import VaultId
 from vault.store.paths import DataDir
 
 SIGNS = {"ok": "ok  ", "warn": "note", "fail": "BAD "}
+LABEL = 19  # columns before what a check found
 
 
 @click.command("status")
@@ -113,5 +115,10 @@ def _inside(session: Session) -> dict[str, Any]:
 
 
 def _line(one: Check) -> str:
-    text = f"{SIGNS[one.state]}  {one.name:<12} {escape(one.what)}"
-    return text if one.state == OK or not one.next else f"{text}\n                   {escape(one.next)}"
+    lines = _words(one.what) + ([] if one.state == OK else _words(one.next))
+    return f"{SIGNS[one.state]}  {one.name:<12} " + ("\n" + " " * LABEL).join(lines)
+
+
+def _words(text: str) -> list[str]:
+    """Lines beside the label; a path or a word to be copied is never broken."""
+    return textwrap.wrap(escape(text), WIDTH - LABEL, break_long_words=False, break_on_hyphens=False)

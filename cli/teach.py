@@ -18,6 +18,7 @@ from cli.progress import Bar
 from cli.render import count, emit, escape
 from cli.said import Said, make, parse_kind, spoken, told_rule
 from cli.session import now_ms, suggest, unlocked, with_vault
+from cli.text import quoted
 from gateway.client import device as devices
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
     from gateway.dialects import DialectSettings, Notebook
     from gateway.dialects.rules import Rule, Time
 
-HOW: Final = "Enter takes it; i ignores; t is the time; or KIND, KIND:UNIT, KIND:UNIT*SCALE, KIND@CHANNEL"
+HOW: Final = (
+    "Enter takes what is in brackets; i ignores it; t is the time; or write KIND,\n"
+    "KIND:UNIT, KIND:UNIT*SCALE, KIND@CHANNEL"
+)
 
 FORGET: Final = "Let go of such payloads, these and all to come? [y]es [n]o"
 
@@ -171,6 +175,7 @@ def _which(one: Device, found: list[Shape]) -> Shape:
         given = ask(f"Which? [1 to {len(found)}]", instead="--topic")
         if given == "" or (given.isdecimal() and 0 < int(given) <= len(found)):
             return found[int(given or 1) - 1]
+        say("please answer with the number of a row; Enter takes the first")
     return found[0]
 
 
@@ -245,12 +250,14 @@ def _answer(
         ]
     emit(answer, as_json, "\n".join(lines) or f"{escape(one.name)} was taught nothing")
     if applied is not None:
-        suggest(as_json, (f"device teach {one.name!r} --list", "see what it was taught"))
+        suggest(as_json, (f"device teach {quoted(one.name)} --list", "see what it was taught"))
 
 
 def _forget(session: Session, one: Device, settings: DialectSettings, number: int) -> DialectSettings:
     if not 0 < number <= len(settings.taught):
-        raise NotFoundError("it was not taught so many", f"see: hypertouch device teach {one.name!r} --list")
+        raise NotFoundError(
+            "it was not taught so many", f"see: hypertouch device teach {quoted(one.name)} --list"
+        )
     kept = (*settings.taught[: number - 1], *settings.taught[number:])
     left: DialectSettings = msgspec.structs.replace(settings, taught=kept)
     devices.configure(session, one, left)

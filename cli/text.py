@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import unicodedata
 from collections.abc import Callable
 from typing import Any
@@ -43,6 +44,11 @@ def _visible(char: str) -> str:
             return f"\\u{code:04x}"
         case code:
             return f"\\U{code:08x}"
+
+
+def quoted(name: str) -> str:
+    """A name as one word of a command line that a person copies."""
+    return shlex.quote(escape(name))
 
 
 def json_text(value: object, *, default: Callable[[Any], Any] | None = None) -> str:

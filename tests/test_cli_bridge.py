@@ -97,6 +97,7 @@ def test_a_broker_is_connected_read_looked_at_and_left(server: Running, broker: 
     ]
     told = server.run("bridge", "show", "home").stdout + server.run("bridge", "list").stdout
     assert SECRET not in told + str(shown)
+    assert max(map(len, told.splitlines())) <= max(80, *map(len, re.findall("  file .*", told)))
 
     once.single(
         "zigbee2mqtt/kept",

@@ -89,6 +89,31 @@ def test_list_and_show_tell_what_reports_and_what_was_not_understood(open_desk: 
         assert "kit\\x1b[31mchen" in text.out
 
 
+@pytest.mark.parametrize(
+    ("topic", "payload", "step"),
+    [
+        (b"owntracks/a/b", b'{"_type":"encrypted","data":"AAAA"}', "device set meter --secret-file FILE"),
+        (b"home/gw/BTtoMQTT/AABBCCDDEEFF", b'{"id":"AA:BB:CC:DD:EE:FF","bpm":70}', "device set meter --own"),
+        (b"weird/thing", b'{"type":"encrypted"}', "device teach meter "),
+    ],
+)
+def test_what_was_not_understood_comes_with_what_helps(
+    open_desk: Desk, topic: bytes, payload: bytes, step: str
+) -> None:
+    device = open_desk.add_device()
+    open_desk.host.quarantine(open_desk.vault, device, topic + b"\0" + payload)
+    assert f"next  hypertouch {step}" in open_desk.run("device", "show", "meter").err
+
+
+def test_payloads_that_are_shown_fit_a_terminal(open_desk: Desk) -> None:
+    device = open_desk.add_device("a boiler")
+    open_desk.host.quarantine(open_desk.vault, device, b"house/boiler\0" + b"x" * 90)
+    done = open_desk.run("device", "show", "a boiler")
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert f"      {'x' * 60} ...\n" in done.out
+    assert "device teach 'a boiler' " in done.err
+
+
 def test_a_device_is_found_by_name_or_by_the_beginning_of_its_id(open_desk: Desk) -> None:
     device = open_desk.add_device()
     for text in ("meter", "METER", device.text, device.short, device.text[:6].upper()):

@@ -23,6 +23,7 @@ from tests.running import Running
 from vault.ids import DeviceId
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+COPIED_WHOLE = ("owntracks://", "Backlog ", '{"id"', "hypertouch bridge add ")  # one line, however long
 READING = ("t/x", b'{"temperature": 21.5}')
 
 
@@ -250,6 +251,26 @@ def test_a_hub_that_others_depend_on_is_told_to_keep_its_broker(hub: str) -> Non
     told = profiles.guide(hub, credential(), PEM)
     assert any("bridge" in note for note in told.notes)
     assert not any("bridge" in note for note in profiles.guide("tasmota", credential(), PEM).notes)
+
+
+@pytest.mark.parametrize(("name", "said"), [("Hall Näme", "Hall Näme"), ("it's $(id)", "NAME")])
+def test_a_command_names_the_device_unless_its_name_could_act_in_it(name: str, said: str) -> None:
+    first = profiles.guide("home-assistant", credential(name=name), PEM).steps[0]
+    assert first.text.endswith(f" --map '#={said}'")
+    assert f"'{said}' --own" in " ".join(profiles.guide("theengs", credential(name=name), PEM).notes)
+
+
+@pytest.mark.parametrize("profile", profiles.PROFILES)
+def test_what_is_not_copied_and_the_code_fit_eighty_columns(server: Running, profile: str) -> None:
+    done = server.run("device", "add", f"wide-{profile[:5]}", "--profile", profile)
+    long = [line for line in (done.stdout + done.stderr).splitlines() if len(line) > 80]
+    assert done.returncode == 0
+    assert all(line.startswith(COPIED_WHOLE) for line in long)
+
+
+def test_a_code_too_wide_for_a_terminal_says_how_wide_it_is(server: Running) -> None:
+    done = server.run("device", "add", "a phone with a name so long", "--profile", "owntracks")
+    assert "The code needs a window of 8" in done.stdout
 
 
 def test_an_address_of_version_6_is_bracketed_where_a_port_follows() -> None:

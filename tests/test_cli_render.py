@@ -121,6 +121,12 @@ def test_next_steps_line_up() -> None:
     )
 
 
+def test_a_step_too_long_for_a_line_moves_no_other() -> None:
+    long = "hypertouch init --ca /" + "x" * 60
+    steps = render.next_steps((long, "make your vault"), ("hypertouch lock", "rest"))
+    assert steps == f"next  {long}   make your vault\n      hypertouch lock   rest"
+
+
 class TestEmit:
     def test_text_is_for_people(self, capsys: pytest.CaptureFixture[str]) -> None:
         render.emit({"a": 1}, False, "one line")
