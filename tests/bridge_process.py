@@ -22,7 +22,7 @@ from typing import Any, Self
 
 import msgspec
 from paho.mqtt.client import Client, MQTTMessageInfo
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from gateway.bridge import config, run
 from gateway.bridge.config import BridgeConfig, BridgeTask, Broker, Credential
@@ -139,15 +139,20 @@ class Source:
                 waiting.append((value, client.publish(self.topic, payload, qos=qos, **options)))
             self.sent += count
             deadline = time.monotonic() + 60
-            while not all(info.is_published() for _, info in waiting):
+            while not all(_acknowledged(info) for _, info in waiting):
                 if not client.is_connected() and time.monotonic() > deadline - 59:
                     break
                 assert time.monotonic() < deadline
                 time.sleep(0.005)
         finally:
-            self.acknowledged |= {value for value, info in waiting if info.is_published()}
+            self.acknowledged |= {value for value, info in waiting if _acknowledged(info)}
             client.disconnect()
             client.loop_stop()
+
+
+def _acknowledged(info: MQTTMessageInfo) -> bool:
+    """Whether the broker has; one that was published while the broker was away counts as not."""
+    return info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS and info.is_published()
 
 
 def _die() -> None:

@@ -337,7 +337,7 @@ def test_a_flood_is_held_back_while_the_node_is_away(person: Person, tmp_path: P
             for value in range(count)
         ]
         once.multiple(messages, port=broker.port)
-        wait_until(lambda: len(tap.seen.delivered) > 100)
+        wait_until(lambda: len(tap.seen.delivered) > 60)  # as many as it holds
         with NodeProcess(person.data) as node:
             wait_until(lambda: len(tap.seen.acknowledged) == count)
             assert resident(bridge, "VmHWM:") - before < 64 << 10

@@ -26,7 +26,17 @@ from tests.bench.report import Report, Section, render
 from tests.bench.sizes import FULL, QUICK, Size
 from tests.bench.year import opened, write_year
 
-NAMES: Final = ("dialects", "ingest", "bridge", "connections", "storage", "read", "approve", "revoke", "start")
+NAMES: Final = (
+    "dialects",
+    "ingest",
+    "bridge",
+    "connections",
+    "storage",
+    "read",
+    "approve",
+    "revoke",
+    "start",
+)
 BUSY: Final = 0.7  # load average from which on the machine is not ours
 _HISTORY: Final = frozenset({"storage", "read", "approve", "revoke"})
 
