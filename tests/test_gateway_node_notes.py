@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 import shutil
 import weakref
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.node.ingest import Link
+from gateway.node.ingest import DeviceIngest, Link, Quota
 from tests.canary import found
 from tests.ingest_world import Node, running, zone
 from tests.world import Device, Fault, World, expect
@@ -232,6 +233,20 @@ def test_of_retained_messages_only_what_they_teach_is_kept(node: Node) -> None:
     node.crash()
     assert node.send(node.connect(device), WARM)
     assert node.values(device.person) == [21.0]
+
+
+def test_what_is_stored_of_declarations_counts_as_sent(node: Node) -> None:
+    """Each change has all of them stored again: few bytes from a device must not fill the disk."""
+    device, day = hub(node), 100_000
+    node.ingest = DeviceIngest(node.thread, node.world.reader, Quota(day), node.world.clock)
+    link = node.connect(device)
+    long = os.urandom(10_000).hex().encode()  # which does not get smaller
+    stored = sent = len(long)
+    assert node.send(link, ("declare/attic", long))
+    while sent < day and node.send(link, DECLARED if sent % 2 else ("declare/kitchen", b"power")):
+        sent += 1
+        stored += len(long) // 2
+    assert stored <= day
 
 
 def test_one_damaged_vault_refuses_its_lessons_and_the_others_keep_theirs(node: Node) -> None:

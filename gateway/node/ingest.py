@@ -251,13 +251,18 @@ class DeviceIngest:
         return known
 
     def submit(self, link: DeviceLink, deliveries: list[Delivery], done: Done) -> None:
-        """Queue for the next commit; beyond the device's daily bytes nothing is stored or acknowledged."""
+        """Queue for the next commit; beyond the device's daily bytes nothing is stored or acknowledged.
+
+        All that it declared is stored again with each part of it that is new: this counts as sent, too.
+        """
         if not isinstance(link, Link):
             raise TypeError("a link of another ingest")
         size = sum(len(delivery.payload) for delivery in deliveries)
-        if not self._quota.take(link.device, size, self._clock() // DAY_MS):
+        written = link.known.written
+        if not self._quota.take(link.device, size + written - link.known.charged, self._clock() // DAY_MS):
             done(False)
             return
+        link.known.charged = written
         if deliveries[-1].qos:
             self._seen.add((link.device, link.client_key(deliveries[-1].client_id)))
         self._thread.submit(link, deliveries, done)

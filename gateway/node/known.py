@@ -38,8 +38,10 @@ class Known:
         "_notes",
         "_sealed",
         "_settings",
+        "charged",
         "device",
         "vault",
+        "written",
     )
 
     def __init__(
@@ -52,6 +54,8 @@ class Known:
     ) -> None:
         self.vault, self.device = vault, device
         self._key, self._settings, self._learned = notes_key, settings, learned
+        self.written = 0  # bytes of lessons that were stored; the writer's thread counts them
+        self.charged = 0  # of these, what counts as sent by the device; the event loop's
         self._notes: Notes | None = None
         self._notebook: Notebook | None = None  # opened when the device first says something
         self._sealed: bytes | None = None
@@ -88,6 +92,7 @@ class Known:
         """What was sealed is on disk, or it is not: then it was not learned either."""
         if stored:
             self._learned = self._sealed
+            self.written += len(self._sealed or b"")
         else:
             self._notebook = None
         self._sealed = None
