@@ -70,7 +70,8 @@ def _run(argv: list[str]) -> int:
 
 
 def _plain(message: str) -> str:
-    """Click's sentence in our manner: no capital, no full stop, so that a hint can follow."""
+    """Click's sentences in our manner: one line, no capital, no full stop, so that a hint can follow."""
+    message = " ".join(message.split())
     return message[:1].lower() + message[1:].removesuffix(".")
 
 

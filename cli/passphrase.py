@@ -46,9 +46,9 @@ def read(source: PassphraseSource, prompt: str = "Passphrase") -> str:
         case PassphraseSource(file=None, command=None):
             text = _prompt(prompt)
         case PassphraseSource(file=str() as path, command=None):
-            text = _text(_from_file(path))
+            text = from_file(path, "passphrase")
         case PassphraseSource(file=None, command=str() as command):
-            text = _text(_from_command(command))
+            text = _text(_from_command(command), "passphrase")
         case _:
             raise UsageError("the passphrase can come from one place only", f"give {OPTIONS}")
     if not text:
@@ -102,14 +102,19 @@ def _prompt(prompt: str) -> str:
         raise CancelledError("cancelled") from None
 
 
-def _from_file(path: str) -> bytes:
+def from_file(path: str, noun: str) -> str:
+    """A secret, called ``noun`` in what is raised, as a file or standard input holds it, less one newline.
+
+    Raises:
+        UsageError: it is unreadable, over 4096 bytes or not UTF-8.
+    """
     try:
         if path == "-":
-            return sys.stdin.buffer.read(MAX_SIZE + 1)
+            return _text(sys.stdin.buffer.read(MAX_SIZE + 1), noun)
         with Path(path).open("rb") as file:
-            return file.read(MAX_SIZE + 1)
+            return _text(file.read(MAX_SIZE + 1), noun)
     except OSError as error:
-        raise UsageError(f"the passphrase file cannot be read: {error.strerror}", "check its path") from None
+        raise UsageError(f"the {noun} file cannot be read: {error.strerror}", "check its path") from None
 
 
 def _from_command(command: str) -> bytes:
@@ -124,11 +129,11 @@ def _from_command(command: str) -> bytes:
     return done.stdout
 
 
-def _text(data: bytes) -> str:
+def _text(data: bytes, noun: str) -> str:
     if len(data) > MAX_SIZE:
-        raise UsageError(f"the passphrase is longer than {MAX_SIZE} bytes", "is it the right file?")
+        raise UsageError(f"the {noun} is longer than {MAX_SIZE} bytes", "is it the right file?")
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        raise UsageError("the passphrase is not UTF-8 text", "is it the right file?") from None
+        raise UsageError(f"the {noun} is not UTF-8 text", "is it the right file?") from None
     return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text

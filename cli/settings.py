@@ -12,7 +12,7 @@ import rich_click as click
 
 from cli.errors import UsageError
 from cli.known import find
-from cli.passphrase import PassphraseSource, read
+from cli.passphrase import PassphraseSource, from_file
 from cli.render import count, emit, escape
 from cli.session import suggest, unlocked, with_vault
 from cli.text import quoted
@@ -88,7 +88,11 @@ def set_(
 
 def _secret(path: str | None) -> str:
     """The key in a file, none where none is named; raises UsageError."""
-    secret = "" if path is None else read(PassphraseSource(file=path)).strip()
+    if path is None:
+        return ""
+    secret = from_file(path, "key").strip()
+    if not secret:
+        raise UsageError("the key is empty", "--no-secret forgets the one there is")
     if len(secret.encode()) > SECRET_MAX:
         raise UsageError(f"a key has at most {SECRET_MAX} bytes", "take the one that the app was given")
     return secret

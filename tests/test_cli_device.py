@@ -160,10 +160,9 @@ def test_a_key_is_read_from_a_file_and_never_shown(open_desk: Desk) -> None:
     assert "horse" not in open_desk.run("device", "set", "phone").out
     assert open_desk.json("device", "set", "phone", "--no-secret")["secret"] is False
     assert open_desk.run("device", "set", "phone", "--no-secret", "--secret-file", key).status == 2
-    assert (
-        open_desk.run("device", "set", "phone", "--secret-file", open_desk.write("long", "x" * 33)).status
-        == 2
-    )
+    for file in (open_desk.write("long", "x" * 33), open_desk.write("none", "\n"), "/nowhere"):
+        refused = open_desk.run("device", "set", "phone", "--secret-file", file)
+        assert (refused.status, "key" in refused.err, "passphrase" in refused.err) == (2, True, False)
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,11 @@ class TestUsage:
             (["--frob"], "hypertouch: no such option '--frob'; see: hypertouch --help\n"),
             (["status", "fail"], "hypertouch: missing argument 'NAME'; see: hypertouch status fail --help\n"),
             (["status", "nope"], "hypertouch: no such command 'nope'; see: hypertouch status --help\n"),
+            (
+                ["device", "release", "car"],
+                "hypertouch: missing option '--reason'. Choose from: sale, rental, return, other;"
+                " see: hypertouch device release --help\n",
+            ),
         ],
     )
     def test_a_wrong_command_line_is_one_line_and_2(
