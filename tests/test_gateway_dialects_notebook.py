@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dialects import DialectSettings, Lesson, Notebook, read
+from gateway.dialects import DialectSettings, Lesson, Notebook, Reading, read
+from gateway.dialects.engine import READINGS_LEAST
 from gateway.dialects.notebook import BYTES_MAX, LESSONS_MAX
 from gateway.dialects.rules import Field, Rule
 
@@ -141,3 +142,17 @@ def test_lessons_of_another_release_teach_nothing() -> None:
 
 def test_what_inflates_without_end_is_not_inflated() -> None:
     assert Notebook.decode_lessons(packed(bytes(64 * BYTES_MAX))) == ()
+
+
+def test_a_short_message_gives_so_many_readings_and_no_more() -> None:
+    """A device declares one value over and over, and sends it: few bytes must not fill the disk."""
+
+    def taken(times: int) -> Reading:
+        fields = [Field(path="x", kind="power", scale=1 + n / 1000) for n in range(times)]
+        rules = [Rule(topic="t", fields=tuple(fields[at : at + 500])) for at in range(0, times, 500)]
+        lessons = [Lesson(str(n), (rule,), {}, "homie") for n, rule in enumerate(rules)]
+        return read("t", b'{"x":1}', NOW, Notebook(lessons=lessons))
+
+    assert len(taken(READINGS_LEAST).observations) == READINGS_LEAST  # the control
+    many = taken(10_000)
+    assert (many.observations, many.quarantine) == ((), True)

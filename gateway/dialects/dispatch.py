@@ -13,7 +13,7 @@ from gateway.dialects.books import Bound
 from gateway.dialects.choice import Chosen, apply, choose, declined, sequence
 from gateway.dialects.decode import MAX_PAYLOAD
 from gateway.dialects.detect import detect
-from gateway.dialects.engine import Run
+from gateway.dialects.engine import READINGS_LEAST, READINGS_MAX, Run
 from gateway.dialects.library import Entry, entry
 from gateway.dialects.message import Message
 from gateway.dialects.notebook import EMPTY, Notebook
@@ -140,7 +140,10 @@ def _reading(
         run.bindings = {spec: one for bound, _ in chosen for spec, one in bound.bindings.items()}
     else:
         run.bindings = chosen[0][0].bindings
+    run.most = min(READINGS_LEAST + len(message.payload), READINGS_MAX)
     form = apply(chosen, message, run, leaving=leaving)
+    if run.full:
+        return Reading(name, (), True, 0)
     lessons = () if run.facts is None else (Lesson(topic, (), run.facts, name),)
     return Reading(
         name,

@@ -22,6 +22,8 @@ from gateway.dialects.values import INTEGER_MAX, No
 from vault.observation import Observation
 
 FACTS_MAX: Final = 1024  # facts of one message
+READINGS_MAX: Final = 32_768  # of one message
+READINGS_LEAST: Final = 256  # and of a short one so many, and one a byte: rules may take a value many times
 _NUMBERS: Final = (float, int)  # and not bool
 UNCLAIMED: Final = -1  # of a sensor, and the person has not said which are theirs
 FOREIGN: Final = -2  # of a sensor that is not
@@ -39,7 +41,9 @@ class Run:
         "dropped",
         "facts",
         "foreign",
+        "full",
         "left",
+        "most",
         "observations",
         "quarantine",
     )
@@ -51,6 +55,7 @@ class Run:
         self.bindings: Mapping[Spec, Binding] = {}  # of the rules that are run
         self.observations: list[Observation] = []
         self.quarantine = False
+        self.most, self.full = READINGS_MAX, False  # full: there is no room for all that the rules find
         self.dropped = self.foreign = 0
         self.facts: dict[str, str] | None = None  # None: nothing was to be remembered
         self.left: dict[str, Any] | None = None  # where set: members of the document that nothing names
@@ -135,6 +140,8 @@ class Run:
 
     def _visit(self, node: Node, value: Any, here: Here, caught: Captures) -> bool:
         """Read what stands at a place; False: nothing there is about such a value."""
+        if self.full:
+            return True
         kind = value.__class__
         if kind is dict:
             if node.scope is not None:
@@ -243,7 +250,9 @@ class Run:
                 sound = len(channel) <= SHORT or fits(channel)
             else:
                 sound = state.fits
-            if sound:
+            if len(self.observations) >= self.most:
+                self.full = True
+            elif sound:
                 self.observations.append(
                     Observation(channel, outcome.kind, state.time, outcome.value, state.claimed)
                 )
