@@ -36,7 +36,7 @@ COUNTS = {
     "duplicates": ("reading", "sent again, and kept once"),
     "gaps": ("message", "it numbered, and we never had"),
     "foreign": ("reading", "of sensors that are not yours; not kept"),
-    "blobs": ("file", "kept as they are: see `hypertouch data files`"),
+    "blobs": ("file", "kept as sent: see `hypertouch data files`"),
 }
 
 

@@ -218,7 +218,7 @@ def _theengs(made: Credential, ca_pem: str) -> Guide:
         (*first, Step("Theengs Gateway: write this into ~/theengsgw.conf.", text)),
         notes=(
             "OpenMQTTGateway: enter host, port, user and password in its web portal.",
-            "It hears your neighbours' sensors, too. Say which are yours, and only those are kept:"
+            "It hears your neighbours' sensors, too. Say which are yours: only those become readings."
             f" `hypertouch device set '{_named(made)}' --own MAC`",
         ),
     )
@@ -245,7 +245,7 @@ def _lines(made: Credential) -> str:
         f"password  {made.password}",
     ]
     if made.tls and made.ca_fingerprint:
-        lines.append(f"authority {made.ca_fingerprint} (SHA-256)")
+        lines.append(f"authority {made.ca_fingerprint}")
     return "\n".join(lines)
 
 

@@ -73,7 +73,7 @@ def set_(
         escape(one.name),
         f"  time zone  {after.timezone}",
         f"  dialect    {after.dialect or 'found by what it sends'}",
-        f"  own        {escape(', '.join(after.own)) or 'every sensor it hears'}",
+        f"  own        {escape(', '.join(after.own)) or 'no sensors named'}",
         f"  key        {'known' if after.secret else 'none'}",
         f"  taught     {count(len(after.taught), 'rule')}",
     ]

@@ -199,10 +199,10 @@ def _put_in(fault: str, number: int) -> None:
             if count >= number:
                 _die()
 
-    Lane.take = faulty_take  # type: ignore[method-assign]
-    Lane._hand_over = faulty_hand_over  # type: ignore[method-assign]
-    Lane._stored = faulty_stored  # type: ignore[method-assign]
-    Connection.settle = faulty_settle  # type: ignore[method-assign]
+    Lane.take = faulty_take  # type: ignore[method-assign]  # a fault is put in
+    Lane._hand_over = faulty_hand_over  # type: ignore[method-assign]  # a fault is put in
+    Lane._stored = faulty_stored  # type: ignore[method-assign]  # a fault is put in
+    Connection.settle = faulty_settle  # type: ignore[method-assign]  # a fault is put in
 
 
 if __name__ == "__main__":

@@ -232,11 +232,11 @@ def _put_in(fault: str, number: int) -> None:
         if fault == "after-ack" and commits >= number:
             _die()
 
-    Intake.append = faulty_append  # type: ignore[method-assign]
-    ingest.WriterThread._commit = faulty_commit  # type: ignore[method-assign]
+    Intake.append = faulty_append  # type: ignore[method-assign]  # a fault is put in
+    ingest.WriterThread._commit = faulty_commit  # type: ignore[method-assign]  # a fault is put in
     ingest._tell = faulty_tell
     if fault == "full":
-        Files.open_sqlite = _open_full  # type: ignore[method-assign]
+        Files.open_sqlite = _open_full  # type: ignore[method-assign]  # a fault is put in
 
 
 class _FullConnection(sqlite3.Connection):

@@ -1,6 +1,6 @@
 """A host for owners: the real store behind the owner's HTTP calls, in one thread of this process.
 
-It answers what ``gateway/wire.py`` says and nothing else: no MQTT, no OAuth.  Devices publish with
+It answers what ``gateway/wire`` says and nothing else: no MQTT, no OAuth.  Devices publish with
 ``publish``, brands ask with ``ask``.  ``turn_back`` puts an older copy of everything in place, as a host
 that was restored, or that lies, would.
 """

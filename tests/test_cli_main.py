@@ -44,7 +44,7 @@ def _failing_commands(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(*words: str, program: str = "", **options: object) -> subprocess.CompletedProcess[str]:
     """The command line in a process of its own, with the failing commands installed."""
     code = program or "from tests import commands; commands.install(); from cli.main import entry; entry()"
-    return subprocess.run(  # type: ignore[call-overload, no-any-return]
+    return subprocess.run(  # type: ignore[call-overload, no-any-return]  # any of its options
         [sys.executable, "-c", code, *words],
         **{"capture_output": True, "text": True, "cwd": REPO, "timeout": 60, "stdin": subprocess.DEVNULL}
         | options,

@@ -48,7 +48,7 @@ def test_acknowledgements_keep_the_order_of_receipt_when_commits_do_not(opened: 
         running.ingest.held = True
         for n in range(1, 6):
             device.send(client.publish("a", b"x", 1, n))
-            running.ingest.wait(lambda expected=n: len(running.ingest.submitted) == expected)  # type: ignore[misc]
+            running.ingest.wait(lambda expected=n: len(running.ingest.submitted) == expected)  # type: ignore[misc]  # bound now
         assert len(running.ingest.waiting) == 5
         running.release(lambda waiting: waiting[::-1])
         assert ids([device.receive() for _ in range(5)], PUBACK) == [1, 2, 3, 4, 5]

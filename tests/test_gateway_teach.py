@@ -394,7 +394,7 @@ def test_what_changes_meanwhile_is_looked_at_again(someone: Person) -> None:
             host.writer.commit([Arrival(someone.vault, device, host.clock(), (), hundred(7))])
         return answer(vault, call)
 
-    host._write = interfere  # type: ignore[method-assign]
+    host._write = interfere  # type: ignore[method-assign]  # a fault is put in
     with someone.session() as session:
         one = devices.fetch(session).devices[0]
         done = Quarantine(session, one).apply(NOTEBOOK)
@@ -415,7 +415,7 @@ def test_a_host_that_always_says_that_it_changed_is_not_asked_for_ever(someone: 
             return wire.Refused("conflict", "again")
         return answer(vault, call)
 
-    host._write = refuse  # type: ignore[method-assign]
+    host._write = refuse  # type: ignore[method-assign]  # a fault is put in
     with someone.session() as session, pytest.raises(ConflictError):
         Quarantine(session, devices.fetch(session).devices[0]).apply(NOTEBOOK)
     assert host.calls.count("Teach") == 5
@@ -439,7 +439,7 @@ def test_an_answer_that_is_lost_loses_and_doubles_nothing(someone: Person, lost:
                 return wire.Refused("unavailable", "gone")
         return said
 
-    host._write = lose  # type: ignore[method-assign]
+    host._write = lose  # type: ignore[method-assign]  # a fault is put in
     with someone.session() as session:
         one = devices.fetch(session).devices[0]
         with pytest.raises(Exception, match="gone"):

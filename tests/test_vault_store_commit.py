@@ -165,7 +165,7 @@ def test_large_payloads_are_split_over_chunks_that_can_be_opened(world: World) -
     meter = world.person().device()
     big = [meter.arrival(raw=bytes([n]) * 256 * 1024) for n in range(40)]
     assert world.writer.commit(big) == set()
-    assert [len(value) for value in meter.person.values()] == [256 * 1024] * 40  # type: ignore[arg-type]
+    assert [len(value) for value in meter.person.values()] == [256 * 1024] * 40  # type: ignore[arg-type]  # bytes
     world.reopen()
     assert len(meter.person.values()) == 40
 

@@ -140,7 +140,7 @@ def test_killed_at_each_write_nothing_is_lost_or_doubled(memory_path: Path, afte
         except Killed:
             world.crash()
         send(device, *readings)
-        assert sorted(map(float, device.person.values())) == [float(n) for n in range(30)]  # type: ignore[arg-type]
+        assert sorted(map(float, device.person.values())) == [float(n) for n in range(30)]  # type: ignore[arg-type]  # a number
         world.kill()
         shutil.rmtree(memory_path / f"{step}{after}")
     assert step > 10
@@ -256,7 +256,7 @@ def test_whatever_is_sent_again_each_reading_is_stored_once(
                     readings = window(first, second)
                     if readings:
                         assert send(device, *readings)
-                        known |= {(one.time, float(one.value)) for one in readings}  # type: ignore[arg-type]
+                        known |= {(one.time, float(one.value)) for one in readings}  # type: ignore[arg-type]  # a number
                         sent += len(readings)
                 case "lost":  # stored, but the device never heard: it sends the same once more
                     readings = window(5, 6)
@@ -264,7 +264,7 @@ def test_whatever_is_sent_again_each_reading_is_stored_once(
                     world.crash()
                     world.writer.days._limit = 50
                     assert send(device, *readings)
-                    known |= {(one.time, float(one.value)) for one in readings}  # type: ignore[arg-type]
+                    known |= {(one.time, float(one.value)) for one in readings}  # type: ignore[arg-type]  # a number
                     sent += 2 * len(readings)
                 case "fail":
                     world.files.fail(1, only=lambda word, file: (word, file) == ("INSERT", "intake.db"))

@@ -79,7 +79,7 @@ def test_a_live_file_that_fails_leaves_a_revocation_that_is_finished_on_the_next
     meter, asked = granted(world)
     vault = meter.person.vault
     for word in ("PWRITE", "FSYNC"):
-        world.files.fail(1, persistent=True, only=lambda w, _, word=word: w == word)  # type: ignore[misc]
+        world.files.fail(1, persistent=True, only=lambda w, _, word=word: w == word)  # type: ignore[misc]  # bound now
         with pytest.raises(Unavailable):
             grants.revoke(world.writer, vault, asked.grant)
         with pytest.raises(Unavailable):

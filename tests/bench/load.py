@@ -118,7 +118,7 @@ async def run(load: Load) -> Measured:
         _Device(load, load.credentials[i % len(load.credentials)], i, share) for i in range(load.connections)
     ]
     for device in devices:
-        await loop.create_connection(lambda device=device: device, "127.0.0.1", load.port)  # type: ignore[misc]
+        await loop.create_connection(lambda device=device: device, "127.0.0.1", load.port)  # type: ignore[misc]  # bound now
     await asyncio.gather(*(device.ready for device in devices))
     begun = time.perf_counter()
     for device in devices:

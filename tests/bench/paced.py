@@ -127,7 +127,7 @@ async def connected(
     loop = asyncio.get_running_loop()
     devices = [Paced(credentials[n % len(credentials)], n, websocket=websocket) for n in range(count)]
     for device in devices:
-        await loop.create_connection(lambda device=device: device, "127.0.0.1", port)  # type: ignore[misc]
+        await loop.create_connection(lambda device=device: device, "127.0.0.1", port)  # type: ignore[misc]  # bound now
         await device.ready
     return devices
 
