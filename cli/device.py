@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -187,7 +187,7 @@ def _quarantine(session: Session, one: Device) -> list[Sample]:
         now + DAY_MS,
         lambda lane: lane.device == one.id and lane.kind == QUARANTINE,
     )
-    return [_sample(reading) for reading in list(kept)[-SAMPLES:]]
+    return [_sample(reading) for reading in deque(kept, maxlen=SAMPLES)]
 
 
 def _sample(reading: Reading) -> Sample:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.dialects import DialectSettings, Lesson, Notebook, Reading, read
 from gateway.dialects.engine import READINGS_LEAST
-from gateway.dialects.notebook import BYTES_MAX, LESSONS_MAX
+from gateway.dialects.notebook import BYTES_MAX, LESSONS_MAX, PATTERNS_MAX
 from gateway.dialects.rules import Field, Rule
 
 if sys.version_info >= (3, 14):
@@ -156,3 +156,17 @@ def test_a_short_message_gives_so_many_readings_and_no_more() -> None:
     assert len(taken(READINGS_LEAST).observations) == READINGS_LEAST  # the control
     many = taken(10_000)
     assert (many.observations, many.quarantine) == ((), True)
+
+
+@pytest.mark.parametrize("spread", ["in one rule", "over many"])
+def test_patterns_that_a_person_teaches_have_a_limit(spread: str) -> None:
+    """Each is held against every member of every payload, on the thread that writes for everybody."""
+
+    def taught(count: int) -> Notebook:
+        fields = [Field(path=f"{{name}}_{n}", kind="temperature") for n in range(count)]
+        groups = [fields] if spread == "in one rule" else [[field] for field in fields]
+        return Notebook(DialectSettings(taught=tuple(Rule(topic="t", fields=tuple(g)) for g in groups)))
+
+    last = b'{"a_%d": 21.5}' % (PATTERNS_MAX - 1)
+    assert read("t", last, NOW, taught(PATTERNS_MAX)).observations
+    assert not read("t", b'{"a_%d": 21.5}' % PATTERNS_MAX, NOW, taught(PATTERNS_MAX + 1)).observations

@@ -52,6 +52,7 @@ def test_the_limits() -> None:
         "CHANNEL_MAX": draft.CHANNEL_MAX,
         "LESSONS_MAX": notebook.LESSONS_MAX,
         "BYTES_MAX": notebook.BYTES_MAX,
+        "PATTERNS_MAX": notebook.PATTERNS_MAX,
         "GROUP_MAX": books.GROUP_MAX,
     }
     assert {name: int(value) for name, value, _ in table("What becomes of a value")} == known

@@ -21,6 +21,7 @@ from gateway.dialects.specs import Spec
 
 LESSONS_MAX: Final = 4096
 BYTES_MAX: Final = 1024 * 1024  # of all lessons, encoded
+PATTERNS_MAX: Final = 64  # of members' names, in what a person taught: each is held against every member
 _TAUGHT, _LEARNED = range(2)  # layers
 _LEVEL: Final = 3  # of zstd
 _DEFAULT: Final = DialectSettings()
@@ -149,13 +150,17 @@ class Notebook:
 
 
 def compiled(rules: Iterable[Rule]) -> tuple[Spec, ...]:
-    """Compile rules that a device or a person gave; those that are none are left out."""
-    found = []
+    """Compile rules that a device or a person gave; those that are none, or too dear, are left out."""
+    found: list[Spec] = []
+    patterns = 0
     for rule in rules:
         try:
-            found.append(Spec(rule))
+            spec = Spec(rule)
         except (ValueError, OverflowError):  # of another release, or of a device that has it wrong
             continue
+        if patterns + spec.patterns <= PATTERNS_MAX:
+            patterns += spec.patterns
+            found.append(spec)
     return tuple(found)
 
 

@@ -37,6 +37,7 @@ class Spec:
         "member",
         "named",
         "others",
+        "patterns",
         "rule",
         "sensors",
         "sequence",
@@ -95,6 +96,8 @@ class Spec:
             *(path for template in templates for path in template.paths),
             *(path for action in self.actions for path in action.named),
         )
+        paths = (*self.named, *self.asked, *self.ignore, *(parse(field.path) for field in rule.fields))
+        self.patterns = sum(isinstance(step, Level) for path in paths for step in path.steps)
 
 
 def topics_of(rule: Rule) -> tuple[str, ...]:
