@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
+import time
 from typing import Final
 
 import msgspec
@@ -18,6 +20,7 @@ EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104  only with --lan, and with T
 MQTTS: Final = f"{EVERYWHERE[0]}:8883"
 WSS: Final = f"{EVERYWHERE[0]}:8884"
 OFF: Final = "off"
+WAIT_S: Final = 2.0  # for a port that is just being given up
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -51,17 +54,22 @@ def place(text: str | None, otherwise: str, option: str) -> Address | None:
 
 
 def bound(address: Address) -> socket.socket:
-    """A socket that listens there; raises CliError."""
+    """A socket that listens there; a door whose parent was killed gets time to let go. Raises CliError."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((address.host, address.port))
-    except (OSError, socket.gaierror):
-        listener.close()
-        raise CliError(f"cannot listen on {address.text}", "choose another with --http HOST:PORT") from None
-    listener.listen(512)
-    return listener
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            listener.bind((address.host, address.port))
+            listener.listen(512)
+            return listener
+        except OSError as error:  # socket.gaierror is one
+            if error.errno != errno.EADDRINUSE or time.monotonic() >= deadline:
+                listener.close()
+                what = f"cannot listen on {address.text}"
+                raise CliError(what, "choose another with --http HOST:PORT") from None
+        time.sleep(0.05)
 
 
 def own_names() -> list[str]:
