@@ -10,7 +10,7 @@ from cli.session import pick
 from cli.times import rfc3339
 from gateway import wire
 from gateway.client.session import Session
-from policies.grant import Active, Denied, Ended, GrantState, Lapsed, Pending, Preparing
+from policies.grant import Active, Denied, Ended, GrantState, Lapsed, Paused, Pending, Preparing
 from policies.purposes import purposes
 from policies.request import format_details
 from vault.ids import BrandId, GrantId
@@ -58,6 +58,8 @@ def status_of(state: GrantState) -> str:
             return "preparing"
         case Active():
             return "active"
+        case Paused():
+            return "paused"
         case Denied():
             return "denied"
         case Lapsed():

@@ -7,7 +7,7 @@ from typing import Final
 
 from cli.render import count, number
 from policies.kinds import catalogue
-from vault.observation import Place, Value
+from vault.observation import Place, Share, Stay, Summary, Tally, Value
 
 # Units are stored by their SenML or UCUM names; people know these by others.
 SPOKEN: Final = {
@@ -61,8 +61,16 @@ def words(value: Value, unit: str) -> str:
             return f"{lat:.5f}, {lon:.5f}{near}"
         case bytes():
             return count(len(value), "byte")
-        case _:
+        case str():
             return value
+        case Summary(count=many, sum=total):
+            return f"{words(total / many, unit)} on average of {count(many, 'reading')}"
+        case Tally(count=many, true=true):
+            return f"{true} of {many}"
+        case Share(value=text, count=many):
+            return f"{text}: {many}"
+        case Stay(cell=cell, seconds=seconds):
+            return f"{seconds // 60} min in {cell}"
 
 
 def plain(value: Value) -> object:

@@ -17,6 +17,7 @@ from policies.grant import (
     Ended,
     GrantState,
     Lapsed,
+    Paused,
     Pending,
     Preparing,
     Refusal,
@@ -83,6 +84,8 @@ def decide(read: Read, state: GrantState, now_ms: int) -> Permit | Refusal:
     match state:
         case Active(terms=terms):
             return _decide_active(read, terms, now_ms)
+        case Paused():
+            return Refusal("paused", "This grant is paused.")
         case Preparing():
             return Refusal("not_active", "This grant is approved, but not yet in force.")
         case Pending() | Denied() | Lapsed() | Ended():

@@ -14,7 +14,8 @@ import msgspec
 
 from policies.errors import TermsError
 from policies.iso8601 import LAST_SECOND
-from policies.request import RESOLUTIONS_SUPPORTED, Ask, format_details
+from policies.minimise import Limit
+from policies.request import RESOLUTIONS_SUPPORTED, Ask, Mode, format_details
 from policies.strict import canonical
 
 ASKS_LABEL = b"hypertouch 1 asks"
@@ -27,9 +28,10 @@ RefusalCode = Literal[
     # of settle_bounds and exceeds
     "empty", "too_long", "wider_than_asked", "not_as_asked",
     # of decide, besides not_approved, denied, lapsed and ended
-    "not_active", "expired", "insufficient_scope", "invalid_request",
+    "not_active", "paused", "expired", "insufficient_scope", "invalid_request", "answers_only", "used_up",
 ]  # fmt: skip
-Why: TypeAlias = Literal["revoked", "expired", "returned", "restored"]
+Why: TypeAlias = Literal["revoked", "expired", "returned", "restored", "used up", "unused"]
+Gap: TypeAlias = tuple[int, int]  # seconds of event time, half-open, in which nothing was given
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -40,11 +42,15 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Selector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One kind of one device; ``channels`` None means every channel of it, future ones too."""
+    """One kind of one device; ``channels`` None means every channel of it, future ones too.
+
+    ``resolution`` None means that of the terms.
+    """
 
     device: str
     kind: str
     channels: tuple[str, ...] | None = None
+    resolution: str | None = None
 
     def __post_init__(self) -> None:
         if self.channels is not None and not self.channels:
@@ -68,6 +74,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     retention: str | None = None
     recipients: tuple[str, ...] = ()
     benefit: str = ""
+    mode: Mode = "read"
+    uses: int | None = None  # how often it may be read; None: as often as the brand likes
+    budget: int | None = None  # answers in a UTC day; None: this version's default where mode is answer
+    limits: tuple[Limit, ...] = ()  # at most one a kind
 
     def __post_init__(self) -> None:
         if not self.selectors:
@@ -85,6 +95,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """The kinds given, each once, in alphabetical order."""
         return tuple(sorted({selector.kind for selector in self.selectors}))
 
+    def resolution_of(self, selector: Selector) -> str:
+        """In how much detail a selector's readings are given."""
+        return self.resolution if selector.resolution is None else selector.resolution
+
 
 class _State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Times are milliseconds."""
@@ -98,18 +112,33 @@ class Pending(_State, frozen=True, tag="pending"):
 
 
 class Preparing(_State, frozen=True, tag="preparing"):
-    """Approved; the keys of the history are being handed over.  Nothing can be read yet."""
+    """Approved, or narrowed or extended; the keys of the history are being handed over.
+
+    Nothing can be read meanwhile.
+    """
 
     terms: Terms
     approved: int
+    gaps: tuple[Gap, ...] = ()
 
 
 class Active(_State, frozen=True, tag="active"):
-    """In force: the only state in which anything can be read."""
+    """In force: the only state in which anything can be read.  ``gaps`` are when it was paused."""
 
     terms: Terms
     approved: int
     active: int
+    gaps: tuple[Gap, ...] = ()
+
+
+class Paused(_State, frozen=True, tag="paused"):
+    """Resting by the person's will ``since`` then: nothing can be read, nothing new is sealed."""
+
+    terms: Terms
+    approved: int
+    active: int
+    since: int
+    gaps: tuple[Gap, ...] = ()
 
 
 class Denied(_State, frozen=True, tag="denied"):
@@ -133,7 +162,7 @@ class Ended(_State, frozen=True, tag="ended"):
     terms: Terms
 
 
-GrantState: TypeAlias = Pending | Preparing | Active | Denied | Lapsed | Ended
+GrantState: TypeAlias = Pending | Preparing | Active | Paused | Denied | Lapsed | Ended
 
 
 class _Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -178,7 +207,32 @@ class Restore(_Event, frozen=True, tag="restore"):
     """The vault was restored from a backup, which may be older than a revocation."""
 
 
-Event: TypeAlias = Approve | Commit | Deny | Lapse | Revoke | Expire | Return | Restore
+class Revise(_Event, frozen=True, tag="revise"):
+    """The person narrowed or extended a grant in force: exactly these terms from now on."""
+
+    terms: Terms
+
+
+class Pause(_Event, frozen=True, tag="pause"):
+    """The person lets a grant rest."""
+
+
+class Resume(_Event, frozen=True, tag="resume"):
+    """The person lets it go on; of the time between nothing is given."""
+
+
+class Exhaust(_Event, frozen=True, tag="exhaust"):
+    """It was read as often as the terms allow."""
+
+
+class Disuse(_Event, frozen=True, tag="disuse"):
+    """Nobody used it for ``UNUSED_MS``."""
+
+
+Event: TypeAlias = (
+    Approve | Commit | Deny | Lapse | Revoke | Expire | Return | Restore
+    | Revise | Pause | Resume | Exhaust | Disuse
+)  # fmt: skip
 
 # What is not here is refused.  Denied, Lapsed and Ended lead nowhere: no event revives a grant.
 TRANSITIONS: Mapping[type[GrantState], Mapping[type[Event], type[GrantState]]] = {
@@ -191,7 +245,17 @@ TRANSITIONS: Mapping[type[GrantState], Mapping[type[Event], type[GrantState]]] =
         Restore: Lapsed,
     },
     Preparing: {Commit: Active, Revoke: Ended, Expire: Ended, Return: Ended, Restore: Ended},
-    Active: {Revoke: Ended, Expire: Ended, Return: Ended, Restore: Ended},
+    Active: {
+        Revise: Preparing,
+        Pause: Paused,
+        Revoke: Ended,
+        Expire: Ended,
+        Return: Ended,
+        Restore: Ended,
+        Exhaust: Ended,
+        Disuse: Ended,
+    },
+    Paused: {Resume: Active, Revoke: Ended, Expire: Ended, Return: Ended, Restore: Ended},
     Denied: {},
     Lapsed: {},
     Ended: {},
@@ -202,6 +266,8 @@ _ENDINGS: Mapping[type[Event], Why] = {
     Expire: "expired",
     Return: "returned",
     Restore: "restored",
+    Exhaust: "used up",
+    Disuse: "unused",
 }
 
 
@@ -251,12 +317,20 @@ def _plain(terms: Terms) -> dict[str, object]:
 def _enter(target: type[GrantState], state: GrantState, event: Event) -> GrantState:
     if isinstance(event, Approve):
         return Preparing(event.terms, event.at)
+    match state, event:
+        case Active(gaps=gaps), Revise(terms=terms):
+            return Preparing(terms, event.at, gaps)
+        case Active(), Pause():
+            return Paused(state.terms, state.approved, state.active, event.at, state.gaps)
+        case Paused(), Resume():
+            gap = (state.since // 1000, -(-event.at // 1000))
+            return Active(state.terms, state.approved, state.active, (*state.gaps, gap))
     if target is Denied:
         reason = event.reason if isinstance(event, Deny) else "taken back before it was answered"
         return Denied(event.at, reason)
-    if isinstance(state, Preparing | Active):
+    if isinstance(state, Preparing | Active | Paused):
         if isinstance(event, Commit):
-            return Active(state.terms, state.approved, event.at)
+            return Active(state.terms, state.approved, event.at, state.gaps)
         return Ended(event.at, _ENDINGS[type(event)], state.terms)
     return Lapsed(event.at)
 
@@ -272,7 +346,7 @@ def _untimely(state: GrantState, event: Event) -> Refusal | None:
             return Refusal("over", "The time of access is over.")
         case Pending(), Lapse() if event.at < state.expires:
             return Refusal("not_yet", "There is still time to answer this request.")
-        case ((Preparing() | Active()), Expire()) if event.at < state.terms.access_until * 1000:
+        case ((Preparing() | Active() | Paused()), Expire()) if event.at < state.terms.access_until * 1000:
             return Refusal("not_yet", "The time of access is not over.")
         case _:
             return None
@@ -282,8 +356,10 @@ def _refuse(state: GrantState, event: Event) -> Refusal:
     match state:
         case Preparing():
             return Refusal("already_approved", "This request is approved already; revoke it to end it.")
-        case Active() if isinstance(event, Commit):
+        case Active() if isinstance(event, Commit | Resume):
             return Refusal("already_active", "This grant is in force already.")
+        case Paused():
+            return Refusal("paused", "This grant is paused; resume it first.")
         case Active():
             return Refusal("already_approved", "This request is approved already; revoke it to end it.")
         case Pending() | Denied() | Lapsed() | Ended():

@@ -20,8 +20,8 @@ Tier = Literal["ordinary", "personal", "special"]
 # What a kind can be given at, by the type of its values, finest first (DESIGN section 3).
 RESOLUTIONS: Mapping[ValueType, tuple[str, ...]] = {
     "number": ("raw", "hour", "day"),
-    "boolean": ("raw",),
-    "text": ("raw",),
+    "boolean": ("raw", "hour", "day"),
+    "text": ("raw", "hour", "day"),  # of a closed list only: counts of free words would be the words
     "place": ("raw", "h3-7", "h3-5"),
     "event": ("raw", "hour", "day"),
 }
@@ -150,7 +150,7 @@ def _kind(name: str, entry: _Entry) -> Kind:
         values=entry.values,
         tier=entry.tier,
         category=entry.category,
-        resolutions=RESOLUTIONS[entry.type],
+        resolutions=RESOLUTIONS[entry.type] if entry.type != "text" or entry.values else ("raw",),
         aliases=entry.aliases,
         inverse=entry.inverse,
     )

@@ -8,7 +8,7 @@ person answers all of it with one set of terms.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -18,9 +18,12 @@ from policies.kinds import Catalogue
 from policies.purposes import ROOT, Purposes
 from policies.strict import excerpt, load, unshowable
 
+Mode: TypeAlias = Literal["answer", "once", "read", "stream"]  # how a brand gets it, the most private first
+
 DETAIL_TYPE = "personal_data"
 ACTIONS_SUPPORTED = ("read",)
-RESOLUTIONS_SUPPORTED = ("raw",)
+RESOLUTIONS_SUPPORTED = ("raw", "hour", "day", "h3-7", "h3-5")
+MODES_SUPPORTED: tuple[Mode, ...] = ("answer", "once", "read")  # the most private first
 FIELDS = (
     "type", "actions", "datatypes", "resolution", "data_from", "data_until", "access_until",
     "purpose", "purpose_text", "retention", "recipients", "benefit", "required",
@@ -35,6 +38,13 @@ MAX_SPAN = 3653 * DAY  # ten years, in seconds
 
 _T = TypeVar("_T")
 _TIME_HINT = "write it like 2026-01-31T00:00:00Z"
+
+
+class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What would be best for the brand, and what would still do."""
+
+    ideal: int
+    minimum: int
 
 
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,6 +68,11 @@ class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recipients: tuple[str, ...]
     benefit: str
     required: bool
+    history: Wish | None = None  # days back from the answer, instead of data_from
+    duration: Wish | None = None  # days from the answer, instead of data_until and access_until
+    mode: Mode = "read"
+    mode_minimum: Mode = "read"
+    frequency: Wish | None = None  # seconds between two readings of a series: ideal <= minimum
 
     @property
     def access_end(self) -> int | None:

@@ -141,3 +141,5 @@ def _told(value: Value) -> bytes:
         case Place(lat, lon, accuracy):
             more = b"" if accuracy is None else struct.pack(">d", accuracy)
             return struct.pack(">Bdd", PLACE, lat, lon) + more
+        case _:
+            raise FormatError("a device sends readings, and not what is made of them")

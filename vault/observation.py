@@ -13,7 +13,44 @@ class Place(msgspec.Struct, frozen=True, array_like=True, gc=False):
     accuracy: float | None = None
 
 
-Value = float | bool | str | bytes | Place  # bytes: a payload kept whole in quarantine
+class Summary(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The numbers of a bucket: how many, their sum, the lowest, the highest, the sum of their squares."""
+
+    count: int
+    sum: float
+    low: float
+    high: float
+    squares: float
+
+
+class Tally(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The booleans or events of a bucket: how many readings, how many of them true, seconds true.
+
+    Of events ``true`` is ``count`` and ``seconds`` is 0.
+    """
+
+    count: int
+    true: int
+    seconds: int
+
+
+class Share(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How often a bucket holds one value of a closed list."""
+
+    value: str
+    count: int
+
+
+class Stay(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Seconds that a bucket spent in one H3 cell (its hexadecimal index), and how many readings said so."""
+
+    cell: str
+    seconds: int
+    count: int
+
+
+Aggregate = Summary | Tally | Share | Stay  # of a bucket; ``time`` of the observation is its beginning
+Value = float | bool | str | bytes | Place | Aggregate  # bytes: a payload kept whole in quarantine
 
 
 class Observation(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -20,10 +20,11 @@ from vault.labels import SIGN, SIGN_STATEMENT, vec
 
 
 class GrantStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="grant"):
-    """ "These terms, to this key": what an approval signs.
+    """ "These terms, to this key": what an approval signs, and each change of a grant after it.
 
     ``key_hash`` is SHA-256 of the grant's public key; ``terms_hash`` is over exactly what the person
-    was shown (``policies/GRANTS.md``); ``generation`` is the vault's when it was made.
+    was shown (``policies/GRANTS.md``); ``generation`` is the vault's when it was made; ``predecessor`` is
+    SHA-256 of the body of the statement that this one takes the place of, nothing for an approval.
     """
 
     grant: str
@@ -31,6 +32,7 @@ class GrantStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
     terms: Terms
     terms_hash: bytes
     generation: int
+    predecessor: bytes = b""
 
 
 class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="enrolment"):
@@ -70,7 +72,18 @@ class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="rele
     name: str = ""
 
 
-Statement = GrantStatement | Enrolment | Replacement | Release
+class StandingRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="rules"):
+    """ "These rules answer for me": ``version`` is 1 for the first, and one more for each that follows.
+
+    ``rules`` is their canonical form (``policies.rules.encode_rules``); ``made`` is milliseconds.
+    """
+
+    version: int
+    rules: bytes
+    made: int
+
+
+Statement = GrantStatement | Enrolment | Replacement | Release | StandingRules
 
 
 _STATEMENT: msgspec.msgpack.Decoder[Statement] = msgspec.msgpack.Decoder(Statement)
@@ -104,7 +117,8 @@ def verify(verify_key: bytes, vault: VaultId, signed: Signed) -> Statement:
         statement: Statement = _STATEMENT.decode(signed.body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise FormatError("not a statement") from None
-    if msgspec.msgpack.encode(statement, order="deterministic") != signed.body:
+    # The bytes, and not the struct: a statement of an earlier version lacks fields, and is as valid.
+    if msgspec.msgpack.encode(msgspec.msgpack.decode(signed.body)) != signed.body:
         raise FormatError("a statement is not in its canonical form")
     return statement
 

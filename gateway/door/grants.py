@@ -20,7 +20,7 @@ from gateway.door.errors import (
 )
 from gateway.door.http import OAUTH_BODY, Answer, HttpRequest, TheDoor, answer_json, read_form, source
 from gateway.wire import Done, Refused, ReturnGrant
-from policies.grant import Active, Denied, Ended, GrantState, Lapsed, Pending, Preparing
+from policies.grant import Active, Denied, Ended, GrantState, Lapsed, Paused, Pending, Preparing
 from policies.iso8601 import format_time
 from policies.narrow import granted_details
 from vault.errors import FormatError
@@ -143,6 +143,8 @@ def _status(state: GrantState) -> dict[str, object]:
             return {"status": "pending"}  # nothing can be read yet: to a brand this is one state
         case Active(terms=terms):
             return {"status": "active", "authorization_details": granted_details(terms)}
+        case Paused():
+            return {"status": "paused"}
         case Denied():
             return {"status": "denied"}
         case Lapsed():

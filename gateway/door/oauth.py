@@ -14,7 +14,7 @@ from gateway.door.http import OAUTH_BODY, Answer, HttpRequest, TheDoor, answer_j
 from gateway.door.metadata import GRANT_TYPE, authorization_server, protected_resource
 from gateway.wire import AskGrant, PickedUp, Refused
 from policies.errors import RequestError
-from policies.grant import Active, Denied, Ended, Lapsed, Pending, Preparing
+from policies.grant import Active, Denied, Ended, Lapsed, Paused, Pending, Preparing
 from policies.kinds import catalogue
 from policies.narrow import granted_details
 from policies.purposes import purposes
@@ -133,7 +133,7 @@ async def token(request: HttpRequest, door: TheDoor) -> Answer:
             raise OAuthError("access_denied", "The person said no. Ask again only with something new to say.")
         case Lapsed():
             raise _expired()
-        case Active() | Ended():
+        case Active() | Paused() | Ended():
             raise OAuthError("invalid_grant", "The grant has ended. Ask for a new one at /bc-authorize.")
         case _:
             assert_never(row.state)

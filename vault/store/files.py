@@ -19,7 +19,7 @@ from urllib.parse import quote
 from vault.store.errors import InUse, NotAVault, TooNew
 
 APPLICATION_ID: Final = 0x48545631  # "HTV1"
-SCHEMA_VERSION: Final = 2  # of every file of a data directory
+SCHEMA_VERSION: Final = 3  # of every file of a data directory
 BUSY_MS: Final = 5_000
 
 

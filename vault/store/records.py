@@ -7,7 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from policies.grant import GrantState
-from vault.observation import Observation, Place
+from vault.observation import Aggregate, Observation, Place
 from vault.statement import Signed
 
 SETTINGS_MAX: Final = 256 << 10  # bytes, sealed: all devices' settings travel in one answer
@@ -145,8 +145,8 @@ class NewReading(msgspec.Struct, frozen=True, array_like=True):
 
     @classmethod
     def of(cls, one: Observation) -> NewReading | None:
-        """As it travels; None: a payload is no reading."""
-        if isinstance(one.value, bytes):
+        """As it travels; None: a payload is no reading, nor is what was made of readings."""
+        if isinstance(one.value, bytes | Aggregate):
             return None
         return cls(one.channel, one.kind, one.time, one.value, one.claimed)
 
