@@ -15,7 +15,7 @@ from gateway.bridge.filters import Mapping
 from gateway.bridge.mosquitto import findings, read
 from gateway.wire import BridgeState
 from tests.broker import Mosquitto
-from tests.peers import require_peer
+from tests.peers import missing, require_peer
 
 GOOD = {"max_queued_messages": "0", "persistence": "true", "autosave_interval": "30"}
 
@@ -75,7 +75,7 @@ def test_the_settings_that_debian_ships_lose_messages() -> None:
     require_peer("mosquitto")
     path = Path("/etc/mosquitto/mosquitto.conf")
     if not path.is_file():
-        pytest.skip("not Debian's mosquitto")
+        missing("not Debian's mosquitto")
     assert [found.line.split()[0] for found in findings(read(path))] == [
         "max_queued_messages",
         "autosave_interval",

@@ -169,7 +169,7 @@ class Action:
         inverse: bool,
     ) -> Value | No | None:
         if self._place is not None:
-            return self._position(item) if kind.type == "place" else No.UNKNOWN
+            return _position(item, *self._place) if kind.type == "place" else No.UNKNOWN
         if self._drop_if and any(same(raw, one) for one in self._drop_if):
             return No.DROPPED
         if self._value.constant != "":
@@ -192,18 +192,6 @@ class Action:
         if not unit and kind.name in self._units:
             unit = self._units[kind.name].fill(captures, item, facts)
         return unit or None
-
-    def _position(self, item: Item) -> Value | No | None:
-        at_lat, at_lon, at_accuracy = self._place  # type: ignore[misc]  # looked at by the caller
-        lat, lon = at_lat(item), at_lon(item)
-        if lat is ABSENT and lon is ABSENT:
-            return None
-        accuracy = ABSENT if at_accuracy is None else at_accuracy(item)
-        return place(
-            None if lat is ABSENT else lat,
-            None if lon is ABSENT else lon,
-            None if accuracy is ABSENT else accuracy,
-        )
 
     def _with_details(self, title: str, item: Item) -> str | None:
         details = {}
@@ -253,3 +241,15 @@ def _last(path: str) -> str:
     """The name of a detail: the last step of its path."""
     steps = parse(path).steps
     return str(steps[-1]) if steps else "value"
+
+
+def _position(item: Item, at_lat: Getter, at_lon: Getter, at_accuracy: Getter | None) -> Value | No | None:
+    lat, lon = at_lat(item), at_lon(item)
+    if lat is ABSENT and lon is ABSENT:
+        return None
+    accuracy = ABSENT if at_accuracy is None else at_accuracy(item)
+    return place(
+        None if lat is ABSENT else lat,
+        None if lon is ABSENT else lon,
+        None if accuracy is ABSENT else accuracy,
+    )

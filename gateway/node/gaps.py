@@ -35,12 +35,11 @@ class Gaps:
     def count(self, vault: VaultId, device: DeviceId, session: str, number: int) -> int:
         """How many more messages are missing, now that this number came; -1: it was one of them."""
         sessions = self._devices.get(device)
-        if device not in self._before:
+        if sessions is None or device not in self._before:
             self._before[device] = vault, sessions
             sessions = dict(sessions or {})
             self._devices[device] = sessions
             self._devices.move_to_end(device)
-        assert sessions is not None  # noqa: S101 (the line above)
         known = sessions.get(session)
         if known is None or number > known.highest + 1 + JUMP:
             sessions.pop(session, None)
