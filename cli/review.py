@@ -99,7 +99,7 @@ def make_offer(session: Session, archive: Archive, row: GrantRow, choice: Choice
         seen = series_of(archive.segments(overview.first_day, overview.last_day))
     chosen = choose_selectors(kinds, _device_ids(found, choice, bounds, now_s), seen, future=choice.future)
     terms = make_terms(asks, chosen.selectors, bounds)
-    refusal = exceeds(asks, terms)
+    refusal = exceeds(asks, terms, answered_s=now_s)
     if refusal is not None:
         raise RefusedError(refusal.reason.removesuffix("."))
     return offer_of(

@@ -31,9 +31,10 @@ from policies.grant import (
     ask_hash,
     terms_hash,
 )
+from policies.granted import granted_details
 from policies.iso8601 import Retention, format_time, parse_retention, parse_time
 from policies.kinds import Catalogue, Kind, catalogue
-from policies.narrow import Bounds, History, exceeds, granted_details, make_terms, settle_bounds
+from policies.narrow import Bounds, History, exceeds, make_terms, settle_bounds
 from policies.purposes import Purpose, Purposes, purposes
 from policies.request import (
     ACTIONS_SUPPORTED,

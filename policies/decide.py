@@ -6,6 +6,7 @@ Default is no.  Access is refused from the very millisecond it ends; a permit ne
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import NoReturn, assert_never, final
 
 import msgspec
@@ -15,6 +16,7 @@ from policies.grant import (
     Active,
     Denied,
     Ended,
+    Gap,
     GrantState,
     Lapsed,
     Paused,
@@ -26,6 +28,8 @@ from policies.grant import (
     refuse_without_grant,
 )
 from policies.iso8601 import LAST_SECOND
+from policies.minimise import Limit
+from policies.request import Mode
 
 _MADE_HERE = object()
 
@@ -33,12 +37,14 @@ _MADE_HERE = object()
 class Read(msgspec.Struct, frozen=True):
     """What a brand wants to read now: kinds (None: all it may), event times in seconds, half-open.
 
-    ``since`` None means from the beginning, ``until`` None to the end of what is given.
+    ``since`` None means from the beginning, ``until`` None to the end of what is given.  ``answers``: it
+    wants figures computed from the data, and not the data.
     """
 
     kinds: tuple[str, ...] | None = None
     since: int | None = None
     until: int | None = None
+    answers: bool = False
 
     def __post_init__(self) -> None:
         for bound in (self.since, self.until):
@@ -52,15 +58,19 @@ class Permit:
     """Leave to release exactly this, decided at one moment; ask again for the next page.
 
     Bounds are seconds, half-open; where the read and the grant do not meet, the range is empty
-    (``data_from == data_until``) and the answer is an empty page.  Made by ``decide`` alone: Python cannot
-    stop a program from forging objects, but nobody makes one by mistake.
+    (``data_from == data_until``) and the answer is an empty page.  Each selector says its resolution.
+    Nothing of the time of a gap is released, nor a bucket that touches one; ``limits`` are applied to what
+    is left, at most one a kind.  Made by ``decide`` alone: Python cannot stop a program from forging
+    objects, but nobody makes one by mistake.
     """
 
     selectors: tuple[Selector, ...]
-    resolution: str
     data_from: int
     data_until: int
     access_until: int
+    gaps: tuple[Gap, ...]  # those that meet the range, whole and in order
+    limits: tuple[Limit, ...]
+    mode: Mode
     made_by: dataclasses.InitVar[object]
 
     def __post_init__(self, made_by: object) -> None:
@@ -79,11 +89,15 @@ class Permit:
         return self.data_from >= self.data_until
 
 
-def decide(read: Read, state: GrantState, now_ms: int) -> Permit | Refusal:
-    """Decide one page of a read, at ``now_ms`` (milliseconds since the Unix epoch)."""
+def decide(read: Read, state: GrantState, now_ms: int, *, used: int = 0) -> Permit | Refusal:
+    """Decide one page of a read, at ``now_ms`` (milliseconds since the Unix epoch).
+
+    ``used`` is how many uses of the grant had begun before this one; 0 for a further page of one that goes
+    on.
+    """
     match state:
-        case Active(terms=terms):
-            return _decide_active(read, terms, now_ms)
+        case Active():
+            return _decide_active(read, state, now_ms, used)
         case Paused():
             return Refusal("paused", "This grant is paused.")
         case Preparing():
@@ -94,28 +108,41 @@ def decide(read: Read, state: GrantState, now_ms: int) -> Permit | Refusal:
             assert_never(state)
 
 
-def _decide_active(read: Read, terms: Terms, now_ms: int) -> Permit | Refusal:
+def _decide_active(read: Read, state: Active, now_ms: int, used: int) -> Permit | Refusal:
+    terms = state.terms
     if now_ms >= terms.access_until * 1000:
         return Refusal("expired", "The time of access is over.")
+    if terms.mode == "answer" and not read.answers:
+        return Refusal("answers_only", "This grant gives answers, and not the data.")
+    if terms.uses is not None and used >= terms.uses:
+        return Refusal("used_up", "This grant was used as often as it may be.")
     if read.since is not None and read.until is not None and read.until < read.since:
         return Refusal("invalid_request", "The read ends before it begins.")
-    selectors = terms.selectors
+    kinds = terms.kinds
     if read.kinds is not None:
         if not read.kinds:
             return Refusal("invalid_request", "The read names no kind.")
-        if not set(read.kinds) <= set(terms.kinds):
+        if not set(read.kinds) <= set(kinds):
             return Refusal("insufficient_scope", "The read names a kind that this grant does not give.")
-        selectors = tuple(selector for selector in selectors if selector.kind in read.kinds)
+        kinds = read.kinds
     since = _clip(terms.data_from if read.since is None else read.since, terms)
     until = _clip(terms.data_until if read.until is None else read.until, terms)
     return Permit(
-        selectors=selectors,
-        resolution=terms.resolution,
+        selectors=tuple(_explicit(terms, kinds)),
         data_from=since,
         data_until=until,
         access_until=terms.access_until,
+        gaps=tuple(gap for gap in state.gaps if gap[0] < until and gap[1] > since),
+        limits=tuple(limit for limit in terms.limits if limit.kind in kinds),
+        mode=terms.mode,
         made_by=_MADE_HERE,
     )
+
+
+def _explicit(terms: Terms, kinds: tuple[str, ...]) -> Iterable[Selector]:
+    for selector in terms.selectors:
+        if selector.kind in kinds:
+            yield msgspec.structs.replace(selector, resolution=terms.resolution_of(selector))
 
 
 def _clip(moment: int, terms: Terms) -> int:

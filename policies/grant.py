@@ -6,25 +6,26 @@ milliseconds since the Unix epoch, bounds of terms are seconds; both come from t
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Literal, TypeAlias, assert_never
 
 import msgspec
 
-from policies.errors import TermsError
-from policies.iso8601 import LAST_SECOND
-from policies.minimise import Limit
-from policies.request import RESOLUTIONS_SUPPORTED, Ask, Mode, format_details
-from policies.strict import canonical
+from policies.iso8601 import DAY
+from policies.terms import ASKS_LABEL as ASKS_LABEL
+from policies.terms import TERMS_LABEL as TERMS_LABEL
+from policies.terms import Selector as Selector
+from policies.terms import Terms as Terms
+from policies.terms import ask_hash as ask_hash
+from policies.terms import terms_hash as terms_hash
 
-ASKS_LABEL = b"hypertouch 1 asks"
-TERMS_LABEL = b"hypertouch 1 terms"
-HASH_SIZE = 32  # bytes, SHA-256
+UNUSED_MS = 90 * DAY * 1000  # a grant that nobody uses for so long ends
+GAPS_MAX = 64  # pauses of one grant
 
 RefusalCode = Literal[
     # of advance
     "not_approved", "already_approved", "already_active", "denied", "lapsed", "ended", "not_yet", "over",
+    "too_often",
     # of settle_bounds and exceeds
     "empty", "too_long", "wider_than_asked", "not_as_asked",
     # of decide, besides not_approved, denied, lapsed and ended
@@ -39,65 +40,6 @@ class Refusal(msgspec.Struct, frozen=True):
 
     code: RefusalCode
     reason: str
-
-
-class Selector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One kind of one device; ``channels`` None means every channel of it, future ones too.
-
-    ``resolution`` None means that of the terms.
-    """
-
-    device: str
-    kind: str
-    channels: tuple[str, ...] | None = None
-    resolution: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.channels is not None and not self.channels:
-            raise TermsError("a selector names at least one channel, or None for all of them")
-
-
-class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is given, exactly as the person was shown it.
-
-    Bounds are seconds since the Unix epoch, half-open: data with event time in [data_from, data_until) may be
-    read while now < access_until.  Purpose, promises and benefit are the brand's own words.
-    """
-
-    selectors: tuple[Selector, ...]
-    resolution: str = RESOLUTIONS_SUPPORTED[0]
-    data_from: int
-    data_until: int
-    access_until: int
-    purpose: str
-    purpose_text: str = ""
-    retention: str | None = None
-    recipients: tuple[str, ...] = ()
-    benefit: str = ""
-    mode: Mode = "read"
-    uses: int | None = None  # how often it may be read; None: as often as the brand likes
-    budget: int | None = None  # answers in a UTC day; None: this version's default where mode is answer
-    limits: tuple[Limit, ...] = ()  # at most one a kind
-
-    def __post_init__(self) -> None:
-        if not self.selectors:
-            raise TermsError("terms give something: at least one selector")
-        places = {(selector.device, selector.kind) for selector in self.selectors}
-        if len(places) != len(self.selectors):
-            raise TermsError("terms name a kind of a device once")
-        if not 0 <= self.data_from < self.data_until <= LAST_SECOND:
-            raise TermsError("data_from is before data_until, both in seconds since 1970")
-        if not 0 <= self.access_until <= LAST_SECOND:
-            raise TermsError("access_until is in seconds since 1970")
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds given, each once, in alphabetical order."""
-        return tuple(sorted({selector.kind for selector in self.selectors}))
-
-    def resolution_of(self, selector: Selector) -> str:
-        """In how much detail a selector's readings are given."""
-        return self.resolution if selector.resolution is None else selector.resolution
 
 
 class _State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -214,7 +156,7 @@ class Revise(_Event, frozen=True, tag="revise"):
 
 
 class Pause(_Event, frozen=True, tag="pause"):
-    """The person lets a grant rest."""
+    """The person lets a grant rest; at most ``GAPS_MAX`` times."""
 
 
 class Resume(_Event, frozen=True, tag="resume"):
@@ -226,7 +168,9 @@ class Exhaust(_Event, frozen=True, tag="exhaust"):
 
 
 class Disuse(_Event, frozen=True, tag="disuse"):
-    """Nobody used it for ``UNUSED_MS``."""
+    """Nobody used it for ``UNUSED_MS``; ``last_used`` is milliseconds, 0 for never."""
+
+    last_used: int
 
 
 Event: TypeAlias = (
@@ -282,49 +226,16 @@ def advance(state: GrantState, event: Event) -> GrantState | Refusal:
     return _untimely(state, event) or _enter(target, state, event)
 
 
-def ask_hash(asks: tuple[Ask, ...]) -> bytes:
-    """Return the hash of a request's details, 32 bytes: of what the brand can no longer change."""
-    return hashlib.sha256(ASKS_LABEL + b"\0" + canonical(format_details(asks))).digest()
-
-
-def terms_hash(request_hash: bytes, terms: Terms) -> bytes:
-    """Return what an approval signs, 32 bytes: one request answered with exactly these terms (GRANTS.md).
-
-    Raises:
-        TermsError: ``request_hash`` has not 32 bytes, so where it ends would be in doubt.
-    """
-    if len(request_hash) != HASH_SIZE:
-        raise TermsError("the hash of a request has 32 bytes")
-    return hashlib.sha256(TERMS_LABEL + b"\0" + request_hash + canonical(_plain(terms))).digest()
-
-
-def _plain(terms: Terms) -> dict[str, object]:
-    """Terms as JSON values; the order of selectors and channels says nothing, so it is fixed here."""
-    plain: dict[str, object] = msgspec.structs.asdict(terms)
-    selectors = sorted(terms.selectors, key=lambda selector: (selector.device, selector.kind))
-    plain["selectors"] = [
-        {
-            "device": selector.device,
-            "kind": selector.kind,
-            "channels": None if selector.channels is None else sorted(set(selector.channels)),
-        }
-        for selector in selectors
-    ]
-    plain["recipients"] = list(terms.recipients)
-    return plain
-
-
 def _enter(target: type[GrantState], state: GrantState, event: Event) -> GrantState:
-    if isinstance(event, Approve):
-        return Preparing(event.terms, event.at)
     match state, event:
-        case Active(gaps=gaps), Revise(terms=terms):
-            return Preparing(terms, event.at, gaps)
+        case Pending(), Approve():
+            return Preparing(event.terms, event.at)
+        case Active(), Revise():
+            return Preparing(event.terms, event.at, state.gaps)
         case Active(), Pause():
             return Paused(state.terms, state.approved, state.active, event.at, state.gaps)
         case Paused(), Resume():
-            gap = (state.since // 1000, -(-event.at // 1000))
-            return Active(state.terms, state.approved, state.active, (*state.gaps, gap))
+            return Active(state.terms, state.approved, state.active, _with_gap(state, event.at))
     if target is Denied:
         reason = event.reason if isinstance(event, Deny) else "taken back before it was answered"
         return Denied(event.at, reason)
@@ -335,6 +246,18 @@ def _enter(target: type[GrantState], state: GrantState, event: Event) -> GrantSt
     return Lapsed(event.at)
 
 
+def _with_gap(state: Paused, at: int) -> tuple[Gap, ...]:
+    """The gaps and the one that ends now: whole seconds, outward; disjoint, in order.
+
+    A clock that was put back in between makes it no shorter than the second in which it began.
+    """
+    since, until = state.since // 1000, -(-max(at, state.since + 1) // 1000)
+    apart = [gap for gap in state.gaps if gap[1] < since or gap[0] > until]
+    touched = [gap for gap in state.gaps if gap not in apart]
+    joined = min([since, *(gap[0] for gap in touched)]), max([until, *(gap[1] for gap in touched)])
+    return tuple(sorted([*apart, joined]))
+
+
 def _untimely(state: GrantState, event: Event) -> Refusal | None:
     """Refuse what comes too early or too late, to the millisecond: a bound itself is already over."""
     match state, event:
@@ -342,14 +265,32 @@ def _untimely(state: GrantState, event: Event) -> Refusal | None:
             return Refusal("lapsed", "The time to answer this request is over.")
         case Pending(), Approve() if event.at >= event.terms.access_until * 1000:
             return Refusal("over", "These terms would be over before they begin.")
-        case Preparing(), Commit() if event.at >= state.terms.access_until * 1000:
+        case Preparing(), Commit() if _is_over(state, event.at):
             return Refusal("over", "The time of access is over.")
         case Pending(), Lapse() if event.at < state.expires:
             return Refusal("not_yet", "There is still time to answer this request.")
-        case ((Preparing() | Active() | Paused()), Expire()) if event.at < state.terms.access_until * 1000:
+        case Active(), Revise() if event.at >= event.terms.access_until * 1000:
+            return Refusal("over", "These terms would be over before they begin.")
+        case ((Active() | Paused()), (Revise() | Pause() | Resume())) if _is_over(state, event.at):
+            return Refusal("over", "The time of access is over.")  # nothing puts it off afterwards
+        case Active(), Pause() if len(state.gaps) >= GAPS_MAX:
+            return Refusal("too_often", f"A grant can be paused {GAPS_MAX} times; revoke it to end it.")
+        case ((Preparing() | Active() | Paused()), Expire()) if not _is_over(state, event.at):
             return Refusal("not_yet", "The time of access is not over.")
+        case Active(), Disuse() if event.at < _idle_since(state, event.last_used) + UNUSED_MS:
+            return Refusal("not_yet", "This grant was used, or came into force, less than 90 days ago.")
         case _:
             return None
+
+
+def _is_over(state: Preparing | Active | Paused, at: int) -> bool:
+    return at >= state.terms.access_until * 1000
+
+
+def _idle_since(state: Active, last_used: int) -> int:
+    """Since when it could have been used: neither a pause nor a late start is held against a brand."""
+    resumed = state.gaps[-1][1] * 1000 if state.gaps else 0
+    return max(state.active, state.terms.data_from * 1000, resumed, last_used)
 
 
 def _refuse(state: GrantState, event: Event) -> Refusal:

@@ -1,4 +1,8 @@
-"""Moments and durations as requests write them: one form each, so that text and meaning are one to one."""
+"""Moments and durations as requests write them.
+
+A moment and a retention have one form each, so that text and meaning are one to one; a number of days and a
+span of seconds may be written in several, and are written in one.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z; what is larger is millise
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _COUNT = r"(0|[1-9][0-9]{0,3})"
 _DURATION = re.compile(rf"P(?:{_COUNT}W|(?=[0-9])(?:{_COUNT}Y)?(?:{_COUNT}M)?(?:{_COUNT}D)?)")
+_LONG = r"(0|[1-9][0-9]{0,7})"  # 366 days have 31,622,400 seconds
+_SPAN = re.compile(rf"P(?=.)(?:{_LONG}D)?(?:T(?=[0-9])(?:{_LONG}H)?(?:{_LONG}M)?(?:{_LONG}S)?)?")
 
 
 class Retention(NamedTuple):
@@ -58,3 +64,38 @@ def parse_retention(text: str) -> Retention:
         raise ValueError("not an ISO 8601 duration of days, weeks, months or years")
     weeks, years, months, days = (int(count or 0) for count in found.groups())
     return Retention(years, months, weeks, days)
+
+
+def parse_days(text: str) -> int:
+    """Read ``P30D`` or ``P2W`` as a number of days.
+
+    Raises:
+        ValueError: another form; months and years have no fixed number of days.
+    """
+    length = parse_retention(text)
+    if length.years or length.months:
+        raise ValueError("not of one length: months and years differ")
+    return length.at_most_days
+
+
+def parse_span(text: str) -> int:
+    """Read ``PT15M`` or ``P1DT12H`` (ISO 8601) as seconds; days of 86,400, counts without leading zeros.
+
+    Raises:
+        ValueError: another form.
+    """
+    found = _SPAN.fullmatch(text)
+    if not found:
+        raise ValueError("not an ISO 8601 duration of days, hours, minutes and seconds")
+    days, hours, minutes, seconds = (int(count or 0) for count in found.groups())
+    return days * DAY + hours * 3600 + minutes * 60 + seconds
+
+
+def format_span(seconds: int) -> str:
+    """Write seconds, 0 or more, in the one form that carries: ``P1DT12H``; nothing is ``PT0S``."""
+    minutes, second = divmod(seconds, 60)
+    hours, minute = divmod(minutes, 60)
+    day, hour = divmod(hours, 24)
+    date = f"{day}D" if day else ""
+    time = "".join(f"{count}{unit}" for count, unit in ((hour, "H"), (minute, "M"), (second, "S")) if count)
+    return f"P{date}T{time}" if time else f"P{date}" if date else "PT0S"

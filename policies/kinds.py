@@ -26,6 +26,9 @@ RESOLUTIONS: Mapping[ValueType, tuple[str, ...]] = {
     "event": ("raw", "hour", "day"),
 }
 
+# Seconds of a bucket, by resolution; of cells it is the time that a dwell is told for.
+SPANS: Mapping[str, int] = {"raw": 0, "hour": 3600, "day": 86_400, "h3-7": 3600, "h3-5": 3600}
+
 
 class Kind(msgspec.Struct, frozen=True):
     """One entry of the vocabulary; compared and stored by its ``name``."""

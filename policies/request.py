@@ -1,14 +1,14 @@
 """A brand's ``authorization_details`` (RFC 9396): read strictly, written canonically.
 
 Reading refuses whatever we would have to guess about; each refusal says what to do next.  One request has one
-purpose, one promise and one set of bounds, so its details differ in ``datatypes`` and ``required`` only: the
-person answers all of it with one set of terms.
+purpose, one promise and one set of bounds, so its details differ in ``datatypes``, ``required``,
+``resolution`` and ``frequency`` only: the person answers all of it with one set of terms.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, TypeAlias, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -17,15 +17,25 @@ from policies.iso8601 import DAY, format_time, parse_retention, parse_time
 from policies.kinds import Catalogue
 from policies.purposes import ROOT, Purposes
 from policies.strict import excerpt, load, unshowable
-
-Mode: TypeAlias = Literal["answer", "once", "read", "stream"]  # how a brand gets it, the most private first
+from policies.wishes import MODES_SUPPORTED as MODES_SUPPORTED
+from policies.wishes import RESOLUTIONS_SUPPORTED as RESOLUTIONS_SUPPORTED
+from policies.wishes import Mode as Mode
+from policies.wishes import Wish as Wish
+from policies.wishes import (
+    read_days,
+    read_frequency,
+    read_mode,
+    read_resolution,
+    write_days,
+    write_frequency,
+    write_pair,
+)
 
 DETAIL_TYPE = "personal_data"
 ACTIONS_SUPPORTED = ("read",)
-RESOLUTIONS_SUPPORTED = ("raw", "hour", "day", "h3-7", "h3-5")
-MODES_SUPPORTED: tuple[Mode, ...] = ("answer", "once", "read")  # the most private first
 FIELDS = (
-    "type", "actions", "datatypes", "resolution", "data_from", "data_until", "access_until",
+    "type", "actions", "datatypes", "resolution", "frequency", "mode", "history", "duration",
+    "data_from", "data_until", "access_until",
     "purpose", "purpose_text", "retention", "recipients", "benefit", "required",
 )  # fmt: skip
 
@@ -38,13 +48,6 @@ MAX_SPAN = 3653 * DAY  # ten years, in seconds
 
 _T = TypeVar("_T")
 _TIME_HINT = "write it like 2026-01-31T00:00:00Z"
-
-
-class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What would be best for the brand, and what would still do."""
-
-    ideal: int
-    minimum: int
 
 
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,7 +116,11 @@ def _format_detail(ask: Ask) -> dict[str, object]:
         "type": DETAIL_TYPE,
         "actions": list(ask.actions),
         "datatypes": list(ask.kinds),
-        "resolution": ask.ideal if ask.ideal == ask.minimum else {"ideal": ask.ideal, "minimum": ask.minimum},
+        "resolution": write_pair(ask.ideal, ask.minimum),
+        **({} if ask.frequency is None else {"frequency": write_frequency(ask.frequency)}),
+        **({} if ask.mode_minimum == "read" else {"mode": write_pair(ask.mode, ask.mode_minimum)}),
+        **({} if ask.history is None else {"history": write_days(ask.history)}),
+        **({} if ask.duration is None else {"duration": write_days(ask.duration)}),
         **{field: format_time(bound) for field, bound in bounds.items() if bound is not None},
         "purpose": ask.purpose,
         "purpose_text": ask.purpose_text,
@@ -135,10 +142,12 @@ def _parse_detail(item: object, catalogue: Catalogue, purposes: Purposes, now_s:
         raise RequestError(
             f"the field '{excerpt(unknown[0])}' is unknown", f"the fields are {', '.join(FIELDS)}"
         )
-    ideal, minimum = _resolution(detail.get("resolution", RESOLUTIONS_SUPPORTED[0]))
+    actions, kinds = _actions(detail), _kinds(detail, catalogue)
+    ideal, minimum = read_resolution(detail.get("resolution", "raw"), map(catalogue.kind, kinds))
+    mode, mode_minimum = read_mode(detail.get("mode", "read"))
     ask = Ask(
-        actions=_actions(detail),
-        kinds=_kinds(detail, catalogue),
+        actions=actions,
+        kinds=kinds,
         ideal=ideal,
         minimum=minimum,
         data_from=_optional(detail, "data_from", parse_time, _TIME_HINT),
@@ -150,7 +159,13 @@ def _parse_detail(item: object, catalogue: Catalogue, purposes: Purposes, now_s:
         recipients=_recipients(detail),
         benefit=_text(detail, "benefit"),
         required=_flag(detail, "required"),
+        history=read_days("history", detail["history"], 0) if "history" in detail else None,
+        duration=read_days("duration", detail["duration"], 1) if "duration" in detail else None,
+        mode=mode,
+        mode_minimum=mode_minimum,
+        frequency=read_frequency(detail["frequency"]) if "frequency" in detail else None,
     )
+    _check_exclusive(detail)
     _check_times(ask, now_s)
     return ask
 
@@ -171,25 +186,6 @@ def _kinds(detail: Mapping[str, object], catalogue: Catalogue) -> tuple[str, ...
             raise RequestError(f"the datatype '{excerpt(name)}' is unknown", hint)
     _check_once(names, "datatypes")
     return tuple(names)
-
-
-def _resolution(value: object) -> tuple[str, str]:
-    hint = f"leave it out, or send one of: {', '.join(RESOLUTIONS_SUPPORTED)}"
-    if isinstance(value, dict):
-        if "ideal" not in value or value.keys() - {"ideal", "minimum"}:
-            raise RequestError("resolution is not an object of ideal and minimum", hint)
-        ideal, minimum = value["ideal"], value.get("minimum", value["ideal"])
-    else:
-        ideal = minimum = value
-    return _one_resolution(ideal, hint), _one_resolution(minimum, hint)
-
-
-def _one_resolution(value: object, hint: str) -> str:
-    if not isinstance(value, str):
-        raise RequestError("resolution is not a text", hint)
-    if value not in RESOLUTIONS_SUPPORTED:
-        raise RequestError(f"the resolution '{excerpt(value)}' is not supported", hint)
-    return value
 
 
 def _purpose(detail: Mapping[str, object], purposes: Purposes) -> str:
@@ -274,6 +270,12 @@ def _check_once(names: list[str], field: str) -> None:
         raise RequestError(f"{field} names one thing twice", "name each once")
 
 
+def _check_exclusive(detail: Mapping[str, object]) -> None:
+    for one, other in (("history", "data_from"), ("duration", "data_until"), ("duration", "access_until")):
+        if one in detail and other in detail:
+            raise RequestError(f"{one} and {other} exclude each other", f"send {one} or {other}, not both")
+
+
 def _check_times(ask: Ask, now_s: int) -> None:
     for field in ("data_from", "data_until", "access_until"):
         bound = getattr(ask, field)
@@ -298,10 +300,13 @@ def _check_times(ask: Ask, now_s: int) -> None:
 
 
 def _check_together(asks: tuple[Ask, ...]) -> None:
-    common = {msgspec.structs.replace(ask, kinds=(), required=False) for ask in asks}
+    common = {
+        msgspec.structs.replace(ask, kinds=(), required=False, ideal="", minimum="", frequency=None)
+        for ask in asks
+    }
     if len(common) > 1:
         raise RequestError(
-            "the details differ in more than datatypes and required",
+            "the details differ in more than datatypes, required, resolution and frequency",
             "ask for another purpose, another time or another promise in a request of its own",
         )
     kinds = [kind for ask in asks for kind in ask.kinds]

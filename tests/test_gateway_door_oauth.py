@@ -66,7 +66,7 @@ def test_the_metadata_lead_to_endpoints_that_exist(shared: Story) -> None:
     for endpoint in endpoints:
         assert http.post(endpoint).status_code == 401  # it is there, and wants to know who asks
     resource = http.get("/.well-known/oauth-protected-resource").json()
-    assert resource["resolutions_supported"] == ["raw"]
+    assert resource["resolutions_supported"] == ["raw", "hour", "day", "h3-7", "h3-5"]
     assert "temperature" in resource["datatypes_supported"]
 
 

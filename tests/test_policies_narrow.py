@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from policies.errors import TermsError
 from policies.grant import Refusal, Selector
+from policies.granted import granted_details
 from policies.iso8601 import DAY
-from policies.narrow import Bounds, exceeds, granted_details, make_terms, settle_bounds
+from policies.narrow import Bounds, exceeds, make_terms, settle_bounds
 from tests.policies_samples import ASK, HUB, METER, MIDNIGHT_S, NOW_S, TERMS
 
 HOUR = 3600
@@ -197,7 +198,7 @@ def test_bounds_are_never_wider_than_the_ask_and_the_past_is_whole_days(
     if history == "none" and data_from is None:
         assert bounds.data_from >= NOW_S
     made = make_terms((one,), [Selector(METER, "energy")], bounds)
-    assert exceeds((one,), made) is None
+    assert exceeds((one,), made, answered_s=NOW_S) is None
 
 
 ASKS = (ASK, msgspec.structs.replace(ASK, kinds=("temperature",), required=False))
@@ -214,7 +215,7 @@ def test_terms_take_the_words_of_the_request_and_the_choice_of_the_person() -> N
         ASK.retention,
     )
     assert (GIVEN.recipients, GIVEN.benefit, GIVEN.resolution) == (ASK.recipients, ASK.benefit, "raw")
-    assert exceeds(ASKS, GIVEN) is None
+    assert exceeds(ASKS, GIVEN, answered_s=NOW_S) is None
 
 
 def test_terms_without_a_selector_are_an_error() -> None:
@@ -241,7 +242,7 @@ EXCEEDS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("changes", "code"), EXCEEDS.values(), ids=EXCEEDS)
 def test_terms_that_no_narrowing_leads_to_are_refused(changes: dict[str, Any], code: str) -> None:
-    refusal = exceeds(ASKS, msgspec.structs.replace(GIVEN, **changes))
+    refusal = exceeds(ASKS, msgspec.structs.replace(GIVEN, **changes), answered_s=NOW_S)
     assert refusal is not None
     assert refusal.code == code
 
@@ -249,7 +250,7 @@ def test_terms_that_no_narrowing_leads_to_are_refused(changes: dict[str, Any], c
 def test_access_may_not_outlast_the_data_where_only_the_data_was_bounded() -> None:
     asks = (ask(data_until=NOW_S + DAY),)
     terms = make_terms(asks, [Selector(METER, "energy")], Bounds(NOW_S, NOW_S + DAY, NOW_S + DAY + 1))
-    assert exceeds(asks, terms) is not None
+    assert exceeds(asks, terms, answered_s=NOW_S) is not None
 
 
 def test_the_brand_is_told_what_was_granted_and_nothing_of_devices() -> None:

@@ -21,8 +21,8 @@ from gateway.door.errors import (
 from gateway.door.http import OAUTH_BODY, Answer, HttpRequest, TheDoor, answer_json, read_form, source
 from gateway.wire import Done, Refused, ReturnGrant
 from policies.grant import Active, Denied, Ended, GrantState, Lapsed, Paused, Pending, Preparing
+from policies.granted import granted_details
 from policies.iso8601 import format_time
-from policies.narrow import granted_details
 from vault.errors import FormatError
 from vault.grantkey import grant_of_token
 from vault.ids import BrandId, GrantId

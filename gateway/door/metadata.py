@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway.door.config import DoorConfig
 from policies.kinds import catalogue
-from policies.request import ACTIONS_SUPPORTED, DETAIL_TYPE, RESOLUTIONS_SUPPORTED
+from policies.request import ACTIONS_SUPPORTED, DETAIL_TYPE, MODES_SUPPORTED, RESOLUTIONS_SUPPORTED
 
 GRANT_TYPE: Final = "urn:openid:params:grant-type:ciba"
 CLIENT_AUTH: Final = ("client_secret_basic", "client_secret_post")
@@ -45,5 +45,6 @@ def protected_resource(config: DoorConfig) -> dict[str, object]:
         "authorization_details_types_supported": [DETAIL_TYPE],
         "actions_supported": list(ACTIONS_SUPPORTED),
         "resolutions_supported": list(RESOLUTIONS_SUPPORTED),
+        "modes_supported": list(MODES_SUPPORTED),
         "datatypes_supported": list(catalogue().names()),
     }

@@ -15,8 +15,8 @@ from gateway.door.metadata import GRANT_TYPE, authorization_server, protected_re
 from gateway.wire import AskGrant, PickedUp, Refused
 from policies.errors import RequestError
 from policies.grant import Active, Denied, Ended, Lapsed, Paused, Pending, Preparing
+from policies.granted import granted_details
 from policies.kinds import catalogue
-from policies.narrow import granted_details
 from policies.purposes import purposes
 from policies.request import format_details, parse_details
 from policies.strict import canonical, unshowable

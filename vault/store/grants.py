@@ -139,10 +139,12 @@ def prepare(writer: Writer, vault: VaultId, grant: GrantId, signed: Signed) -> P
         return No("not_authorised", "the approval is not signed by this vault's owner")
     if not isinstance(statement, GrantStatement):
         return No("invalid", "not the approval of a request")
-    if (no := _answers(statement, grant, public, details, asked)) is not None:
-        return no
     encoded = msgspec.msgpack.encode(signed)
-    if not (isinstance(state, Preparing) and before == encoded):
+    resumed = isinstance(state, Preparing) and before == encoded
+    answered = state.approved if isinstance(state, Preparing) and resumed else writer.now()
+    if (no := _answers(statement, grant, public, details, asked, answered)) is not None:
+        return no
+    if not resumed:
         if statement.generation != file.generation():
             return No(
                 "conflict", "the vault changed since the request was shown", "look at the request again"
@@ -278,7 +280,7 @@ def _overdue(connection: sqlite3.Connection, grant: GrantId, uptime: int | None)
 
 
 def _answers(
-    statement: GrantStatement, grant: GrantId, public: bytes, details: bytes, asked: int
+    statement: GrantStatement, grant: GrantId, public: bytes, details: bytes, asked: int, answered: int
 ) -> No | None:
     """Why a statement is no answer to this request; None: it is."""
     try:
@@ -291,7 +293,7 @@ def _answers(
         return No(
             "refused", "the approval is of other terms than this request's", "look at the request again"
         )
-    wider = exceeds(asks, statement.terms)
+    wider = exceeds(asks, statement.terms, answered_s=answered // 1000)
     return No("refused", wider.reason) if wider is not None else None
 
 
