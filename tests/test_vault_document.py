@@ -13,19 +13,25 @@ from typing import get_args
 import pytest
 
 import vault
+from policies import kinds
 from vault import (
+    bucket,
+    cell,
     chunk,
+    columns,
     device,
     errors,
     grantkey,
     ids,
     labels,
     ledger,
+    observation,
     person,
     secrets,
     segment,
     statement,
     suite,
+    values,
 )
 from vault.chunk import ChunkHeader
 from vault.grantkey import Slot
@@ -36,7 +42,10 @@ from vault.store.live import ClockMark, Frozen, Live, Record
 
 PACKAGE = Path(vault.__file__).parent
 TEXT = (PACKAGE / "FORMAT.md").read_text("utf-8")
-CORE = (chunk, device, errors, grantkey, ids, labels, ledger, person, secrets, segment, statement, suite)
+CORE = (
+    bucket, cell, chunk, columns, device, errors, grantkey, ids, labels, ledger, person, secrets, segment,
+    statement, suite, values,
+)  # fmt: skip
 VAULT, SEGMENT, GRANT, DEVICE = (bytes((n,)) * 16 for n in range(1, 5))
 LANE = Lane(DeviceId(DEVICE), "grid/power", "energy", 7)
 HEADER = SegmentHeader(VaultId(VAULT), SegmentId(SEGMENT), -3)
@@ -195,6 +204,26 @@ def test_the_statements_and_what_they_hold() -> None:
     }
     written = {tag: tuple(re.findall(r"\w+", fields)) for tag, fields, _ in table("Statements")}
     assert written == in_code
+
+
+def test_the_resolutions_of_buckets_and_the_kinds_that_have_them() -> None:
+    spans = {"an hour": bucket.HOUR_MS, "a day": bucket.DAY_MS}
+    written = {name: (set(re.findall(r"\w+", kinds)), says) for name, kinds, says in table("Buckets")}
+    assert {name: types for name, (types, _) in written.items()} == {
+        name: {kind for kind, names in kinds.RESOLUTIONS.items() if name in names} for name in bucket.SPANS
+    }
+    for name, span in bucket.SPANS.items():
+        assert (" day " in written[name][1]) == (span == spans["a day"])
+        assert (f"level {cell.LEVELS[name]}" in written[name][1]) if name in cell.LEVELS else True
+
+
+def test_the_values_of_buckets_and_what_they_are_of() -> None:
+    tags = {name for name, value in constants(values).items() if isinstance(value, int) and value > 4}
+    assert {row[0] for row in table("Buckets", 1)} == tags
+    of_values = {row[0]: row[1] for row in table("Chunk", 1)}
+    assert set(of_values) == set(constants(values))
+    for aggregate in get_args(observation.Aggregate):
+        assert len(aggregate.__struct_fields__) == of_values[aggregate.__name__.upper()].count("(")
 
 
 def test_the_entries_of_the_ledger() -> None:

@@ -6,7 +6,6 @@ import hashlib
 import struct
 from typing import Final
 
-from vault.chunk import BLOB, BOOLEAN, NUMBER, PLACE, TEXT
 from vault.errors import FormatError
 from vault.ids import DeviceId
 from vault.labels import (
@@ -26,6 +25,7 @@ from vault.labels import (
 )
 from vault.observation import Observation, Place, Value
 from vault.suite import aead_open, aead_seal
+from vault.values import BLOB, BOOLEAN, NUMBER, PLACE, TEXT
 
 PASSWORD_BITS: Final = 130  # 26 characters of a-z2-7, drawn by the client
 DIGEST_SIZE: Final = 8  # bytes kept for each packet id, and for each reading that may come again
