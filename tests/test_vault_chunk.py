@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.vault_samples import LANE, header_of, meter, readings, squeeze
+from tests.vault_samples import BUCKETS, LANE, buckets, header_of, meter, readings, squeeze
 from vault.chunk import (
     PLAIN_MAX,
     ChunkHeader,
@@ -22,10 +23,11 @@ from vault.chunk import (
     seal_chunk,
 )
 from vault.errors import FormatError, SealError, VaultError
-from vault.observation import Observation, Place, Value
+from vault.observation import Observation, Place, Share, Stay, Summary, Tally, Value
 from vault.suite import aead_seal
 
 KEY, NONCE = bytes(range(32)), bytes(12)
+SUMMARY, STAY = Summary(5, 10.0, 1.0, 3.0, 22.0), Stay("871faa7a8ffffff", 60, 1)
 
 
 def of(*values: Value) -> Sequenced:
@@ -52,7 +54,55 @@ def test_not_a_number_stays_one() -> None:
     assert found.value != found.value
 
 
-@given(readings())
+@given(buckets())
+def test_buckets_that_are_sealed_come_out_the_same(drawn: tuple[str, Sequenced]) -> None:
+    resolution, found = drawn
+    header = header_of(found, resolution=resolution)
+    opened = open_chunk(KEY, header, seal_chunk(KEY, header, found, NONCE))
+    assert repr(list(opened.observations)) == repr(list(found.observations))
+    assert list(opened.seqs) == list(found.seqs)
+
+
+@given(buckets(), st.sampled_from([*BUCKETS, "raw", "minute", ""]))
+def test_buckets_are_sealed_at_their_own_resolution_and_readings_raw(
+    drawn: tuple[str, Sequenced], resolution: str
+) -> None:
+    """A chunk made by whoever has the key is refused by the reader, too."""
+    own, found = drawn
+    header = header_of(found, resolution=resolution)
+    if own == resolution or {own, resolution} == {"hour", "day"}:  # the times drawn begin days
+        seal_chunk(KEY, header, found, NONCE)
+        return
+    with pytest.raises(FormatError):
+        seal_chunk(KEY, header, found, NONCE)
+    sealed = aead_seal(KEY, NONCE, squeeze(encode_columns(found)), header.encode())
+    with pytest.raises(FormatError):
+        open_chunk(KEY, header, sealed)
+
+
+HOUR = 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("resolution", "time"), [("hour", 1), ("hour", HOUR - 1), ("day", HOUR), ("day", -HOUR), ("h3-7", 1)]
+)
+def test_a_bucket_begins_where_buckets_of_its_size_do(resolution: str, time: int) -> None:
+    value = STAY if resolution == "h3-7" else Tally(1, 1, 0)
+    found = Sequenced([1], [Observation("grid", "energy", time, value)])
+    with pytest.raises(FormatError, match="between"):
+        seal_chunk(KEY, header_of(found, resolution=resolution), found, NONCE)
+    aligned = Sequenced([1], [Observation("grid", "energy", time // (24 * HOUR) * 24 * HOUR, value)])
+    assert seal_chunk(KEY, header_of(aligned, resolution=resolution), aligned, NONCE)
+
+
+def test_readings_are_sealed_raw_and_at_no_other_resolution() -> None:
+    found = meter(3)
+    for resolution in BUCKETS:
+        with pytest.raises(FormatError):
+            seal_chunk(KEY, header_of(found, resolution=resolution), found, NONCE)
+
+
+@given(st.one_of(readings(), buckets().map(lambda drawn: drawn[1])))
 def test_the_size_of_columns_is_known_beforehand(found: Sequenced) -> None:
     assert len(encode_columns(found)) <= plain_size(found)
 
@@ -102,15 +152,25 @@ def second_reader(data: bytes) -> tuple[list[int], list[int], int, list[object],
             values = [
                 Place(*where, accuracies.get(i)) for i, where in enumerate(zip(lats, lons, strict=True))
             ]
-        case _:
+        case 4:
             values = list(blobs())
+        case 5:
+            columns = integers(), *(numbers() for _ in range(4))
+            values = [Summary(*one) for one in zip(*columns, strict=True)]
+        case 6:
+            values = [Tally(*one) for one in zip(integers(), integers(), integers(), strict=True)]
+        case 7:
+            values = [Share(blob.decode(), n) for blob, n in zip(blobs(), integers(), strict=True)]
+        case _:
+            cells = [f"{cell:x}" for cell in integers()]
+            values = [Stay(*one) for one in zip(cells, integers(), integers(), strict=True)]
     indices = integers()
     claimed = dict(zip(indices, integers(), strict=True))
     assert data == b""
     return seqs, times, kind, values, claimed
 
 
-@given(readings())
+@given(st.one_of(readings(), buckets().map(lambda drawn: drawn[1])))
 def test_a_reader_written_from_the_document_agrees(found: Sequenced) -> None:
     seqs, times, kind, values, claimed = second_reader(encode_columns(found))
     observations = found.observations
@@ -118,10 +178,15 @@ def test_a_reader_written_from_the_document_agrees(found: Sequenced) -> None:
     assert times == [o.time for o in observations]
     assert repr(values) == repr([o.value for o in observations])
     assert claimed == {i: o.claimed for i, o in enumerate(observations) if o.claimed is not None}
-    assert kind == {float: 0, bool: 1, str: 2, Place: 3, bytes: 4}[type(values[0])]
+    tags = [float, bool, str, Place, bytes, Summary, Tally, Share, Stay]
+    assert kind == tags.index(type(values[0]))
 
 
-@given(found=readings(), at=st.integers(0), change=st.integers(1, 255))
+@given(
+    found=st.one_of(readings(), buckets().map(lambda drawn: drawn[1])),
+    at=st.integers(0),
+    change=st.integers(1, 255),
+)
 def test_damaged_columns_are_refused_or_are_other_readings_and_nothing_else_is_raised(
     found: Sequenced, at: int, change: int
 ) -> None:
@@ -143,6 +208,39 @@ def test_noise_is_no_columns(noise: bytes) -> None:
         return
 
 
+def change(bucket: Value, /, **fields: object) -> Value:
+    """A bucket with other fields, of whatever type."""
+    changed: Value = msgspec.structs.replace(bucket, **fields)  # type: ignore[type-var]
+    return changed
+
+
+NAN, INF = float("nan"), float("inf")
+IMPOSSIBLE: list[Value] = [
+    change(SUMMARY, **{field: wrong})
+    for field, wrongs in {
+        "count": (0, -1, 1.0, True, 1 << 63),
+        "sum": (NAN, INF, -INF, 1),
+        "low": (NAN, -INF, 9.0, None),
+        "high": (NAN, INF, 0.0),
+        "squares": (NAN, INF, -1.0),
+    }.items()
+    for wrong in wrongs
+]
+IMPOSSIBLE += [Tally(0, 0, 0), Tally(-1, -1, 0), Tally(2, 3, 0), Tally(2, -1, 0), Tally(1, 1, 86_401)]
+IMPOSSIBLE += [Tally(1, 1, -1), change(Tally(1, 1, 0), true=True), Share("on", 0), Share("on", -1)]
+IMPOSSIBLE += [change(Share("on", 1), value=b"on")]
+IMPOSSIBLE += [
+    *(change(STAY, **{field: wrong}) for field, wrong in (("seconds", -1), ("seconds", 3601), ("count", -1))),
+    Stay(STAY.cell, 0, 0),
+    *(
+        change(STAY, cell=cell)
+        for cell in (
+            STAY.cell.upper(), STAY.cell[:-1], STAY.cell + "f", "0" + STAY.cell, "", "stuttgart", 7,
+            "861faa7a8ffffff", "8f1faa7a8ffffff", "871faa7a8fffffe", "851faa7a8ffffff", "-" + STAY.cell[1:],
+        )
+    ),
+]  # fmt: skip
+
 UNWRITABLE: dict[str, Callable[[], Sequenced]] = {
     "no readings": of,
     "two types": lambda: of(1.0, True),
@@ -150,6 +248,11 @@ UNWRITABLE: dict[str, Callable[[], Sequenced]] = {
     "fewer numbers than readings": lambda: Sequenced([1], of(1.0, 2.0).observations),
     "a time beyond 64 bits": lambda: Sequenced([1], [Observation("", "", 1 << 63, 1.0)]),
     "half a character": lambda: of("\ud800"),
+    "half a character in a share": lambda: of(Share("\ud800", 1)),
+    "a bucket with a device's time": lambda: Sequenced([1], [Observation("", "", 0, Tally(1, 1, 0), 5)]),
+    "two types of buckets": lambda: of(Tally(1, 1, 0), Share("on", 1)),
+    "a bucket beside a reading": lambda: of(1.0, Summary(1, 1.0, 1.0, 1.0, 1.0)),
+    **{f"a bucket that cannot be: {value!r}": functools.partial(of, value) for value in IMPOSSIBLE},
     "more than a chunk can be": lambda: of(*[bytes(1 << 25)] * 3),
 }
 

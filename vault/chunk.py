@@ -96,7 +96,8 @@ def _check_resolution(readings: Sequenced, resolution: str) -> None:
     if span is None:
         raise FormatError("a chunk of an unknown resolution")
     observations = readings.observations
-    if not observations or not fits([one.value for one in observations], resolution):
+    looked_at = observations[:1] if resolution == RAW else observations  # all are of one type
+    if not observations or not fits([one.value for one in looked_at], resolution):
         raise FormatError("a chunk holds what is not of its resolution")
     if span > 1 and any(one.time % span for one in observations):
         raise FormatError("a bucket begins between two")

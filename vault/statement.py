@@ -117,10 +117,21 @@ def verify(verify_key: bytes, vault: VaultId, signed: Signed) -> Statement:
         statement: Statement = _STATEMENT.decode(signed.body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise FormatError("not a statement") from None
-    # The bytes, and not the struct: a statement of an earlier version lacks fields, and is as valid.
-    if msgspec.msgpack.encode(msgspec.msgpack.decode(signed.body)) != signed.body:
+    told = msgspec.msgpack.decode(signed.body)
+    whole = msgspec.msgpack.decode(msgspec.msgpack.encode(statement, order="deterministic"))
+    if msgspec.msgpack.encode(told) != signed.body or not _written_as(told, whole):
         raise FormatError("a statement is not in its canonical form")
     return statement
+
+
+def _written_as(told: object, whole: object) -> bool:
+    """Whether what was signed is what we write, or lacks fields: one of an earlier version is as valid."""
+    if isinstance(told, dict) and isinstance(whole, dict):
+        names = [name for name in whole if name in told]
+        return list(told) == names and all(_written_as(told[name], whole[name]) for name in names)
+    if isinstance(told, list) and isinstance(whole, list):
+        return len(told) == len(whole) and all(map(_written_as, told, whole))
+    return told == whole
 
 
 def _message(vault: VaultId, body: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -22,7 +23,7 @@ from tests.vectors.vault_cases import (
 )
 from vault import ids, labels, segment
 from vault.chunk import PLAIN_MAX, ChunkHeader, Sequenced, encode_columns
-from vault.observation import Observation, Place, Value
+from vault.observation import Observation, Place, Tally, Value
 from vault.suite import aead_seal
 
 
@@ -67,12 +68,33 @@ def column(
     return struct.pack(">I", count) + ints(*seqs) + ints(1000, 2000) + bytes((kind,)) + values + claimed
 
 
+CELL, PARENT = 0x871FAA7A8FFFFFF, 0x851FAA7BFFFFFFF  # of Stuttgart
+
+
+def doubles(*values: float) -> bytes:
+    """A column of doubles as they are."""
+    raw = b"".join(struct.pack("<d", value) for value in values)
+    return b"\xff" + field(b"".join(raw[plane::8] for plane in range(8)))
+
+
+def summaries(
+    counts: tuple[int, int] = (5, 6),
+    total: float = 10.5,
+    low: float = 1.5,
+    high: float = 3.0,
+    squares: float = 23.25,
+) -> bytes:
+    """Two of numbers, of which the second has these."""
+    parts = (doubles(7.1e-9, total), doubles(1e-9, low), doubles(5e-9, high), doubles(9e-9, squares))
+    return ints(*counts) + b"".join(parts)
+
+
 def columns() -> Iterator[Vector]:
     """The plaintext of chunks, written by hand."""
     lane, of = LANE.encode(), "columns"
     numbers = b"\1" + ints(215, 220)
     right = column(0, numbers)
-    minus_zero = b"\xff" + field(b"".join(struct.pack("<dd", -0.0, 1.0)[plane::8] for plane in range(8)))
+    minus_zero = doubles(-0.0, 1.0)
     places = b"\0" + ints(1, 2) + b"\0" + ints(3, 4)
     for name, data in {
         "numbers": right,
@@ -82,6 +104,10 @@ def columns() -> Iterator[Vector]:
         "blobs": column(4, ints(0, 3) + field(b"abc")),
         "minus zero": column(0, minus_zero),
         "a claimed time": column(0, numbers, claimed=ints(1) + ints(-5)),
+        "summaries": column(5, summaries()),
+        "tallies": column(6, ints(5, 1) + ints(5, 0) + ints(86_400, 0)),
+        "shares": column(7, ints(2, 3) + field(b"onoff") + ints(7, 1)),
+        "stays": column(8, ints(CELL, PARENT) + ints(3600, 0) + ints(0, 1)),
     }.items():
         yield vector(name, of, "ok", data, lane=lane, data=data)
     free = column(0, b"\2" + ints(2150, 2200))
@@ -95,7 +121,7 @@ def columns() -> Iterator[Vector]:
         "count too large": column(0, numbers, count=3),
         "count too small": column(0, numbers, count=1),
         "more than a million": column(0, numbers, count=(1 << 20) + 1),
-        "unknown type": column(5, numbers),
+        "unknown type": column(9, numbers),
         "unknown scale": column(0, b"\7" + ints(1, 2)),
         "equal seqs": column(0, numbers, seqs=(5, 5)),
         "falling seqs": column(0, numbers, seqs=(7, 5)),
@@ -113,6 +139,30 @@ def columns() -> Iterator[Vector]:
         "claimed by index -1": column(0, numbers, claimed=ints(-1) + ints(-5)),
         "claimed twice": column(0, numbers, claimed=ints(0, 0) + ints(1, 2)),
         "fewer claimed times": column(0, numbers, claimed=ints(0, 1) + ints(1)),
+        "a summary of nothing": column(5, summaries(counts=(5, 0))),
+        "a summary of fewer than nothing": column(5, summaries(counts=(5, -5))),
+        "a sum that is no number": column(5, summaries(total=math.nan)),
+        "a sum without end": column(5, summaries(total=math.inf)),
+        "a low that is no number": column(5, summaries(low=math.nan)),
+        "a high without end": column(5, summaries(high=math.inf)),
+        "a low above the high": column(5, summaries(low=3.5)),
+        "squares below nothing": column(5, summaries(squares=-1.0)),
+        "fewer sums than counts": column(5, ints(5, 5) + b"\0" + ints(1)),
+        "a tally of nothing": column(6, ints(5, 0) + ints(5, 0) + ints(0, 0)),
+        "more true than there are": column(6, ints(5, 1) + ints(5, 2) + ints(0, 0)),
+        "fewer true than none": column(6, ints(5, 1) + ints(5, -1) + ints(0, 0)),
+        "a day and a second of true": column(6, ints(5, 1) + ints(5, 0) + ints(86_401, 0)),
+        "a second before none": column(6, ints(5, 1) + ints(5, 0) + ints(-1, 0)),
+        "a share of none": column(7, ints(2, 3) + field(b"onoff") + ints(7, 0)),
+        "a share that is not UTF-8": column(7, ints(2, 1) + field(b"on\xff") + ints(7, 1)),
+        "fewer shares than values": column(7, ints(2, 3) + field(b"onoff") + ints(7)),
+        "a cell of another level": column(8, ints(CELL, 0x861FAA7AFFFFFFF) + ints(60, 60) + ints(1, 1)),
+        "a cell with something after it": column(8, ints(CELL, CELL - 1) + ints(60, 60) + ints(1, 1)),
+        "a cell below nothing": column(8, ints(CELL, -CELL) + ints(60, 60) + ints(1, 1)),
+        "a stay of nothing": column(8, ints(CELL, CELL) + ints(60, 0) + ints(1, 0)),
+        "a stay longer than its hour": column(8, ints(CELL, CELL) + ints(60, 3601) + ints(1, 1)),
+        "a stay of fewer readings than none": column(8, ints(CELL, CELL) + ints(60, 60) + ints(1, -1)),
+        "a bucket with a claimed time": column(6, ints(5, 1) + ints(5, 0) + ints(0, 0), claimed=ints(1) * 2),
     }.items():
         yield vector(name, of, "format", lane=lane, data=data)
 
@@ -162,6 +212,22 @@ def chunks() -> Iterator[Vector]:
     one = ChunkHeader(HEADER, LANE, 4, 4, 1)
     sealed = seal(frame(encode_columns(place)), one.encode())
     yield vector("a place with a claimed time", "chunk", "ok", encode_columns(place), **given(one, sealed))
+    hours = Sequenced([4], [Observation("grid", "energy", 3_600_000, Tally(5, 4, 60))])
+    hourly = change(one, resolution="hour")
+    sealed = seal(frame(encode_columns(hours)), hourly.encode())
+    yield vector("an hour", "chunk", "ok", encode_columns(hours), **given(hourly, sealed))
+    early = Sequenced([4], [change(hours.observations[0], time=3_599_999)])
+    for name, resolution, held in (
+        ("readings in a chunk of hours", "hour", place),
+        ("an hour in a raw chunk", "raw", hours),
+        ("an hour in a chunk of days", "day", hours),
+        ("an hour in a chunk of cells", "h3-7", hours),
+        ("an hour that begins early", "hour", early),
+        ("a chunk of minutes", "minute", hours),
+    ):
+        wrong_header = change(one, resolution=resolution)
+        sealed = seal(frame(encode_columns(held)), wrong_header.encode())
+        yield vector(name, "chunk", "format", **given(wrong_header, sealed))
     others: dict[str, ChunkHeader] = {
         f"segment's {name}": change(header, segment=change(HEADER, **{name: other}))
         for name, other in (("vault", OTHER_VAULT), ("segment", OTHER_SEGMENT), ("day", 0))

@@ -97,12 +97,16 @@ def statements() -> Iterator[Vector]:
             "name": "",
         },
         "terms that give nothing": given | {"terms": given["terms"] | {"selectors": []}},
-        "terms without a default": given
-        | {"terms": {k: v for k, v in given["terms"].items() if k != "benefit"}},
     }.items():
         bad = msgspec.msgpack.encode(value)
         signed_bad = {"body": bad} | by(prefix + vec_of(b"statement", VAULT) + bad)
         yield vector(name, "statement", "format", **right | signed_bad)
+    earlier = given | {"terms": {k: v for k, v in given["terms"].items() if k != "limits"}}
+    del earlier["predecessor"]
+    old = msgspec.msgpack.encode(earlier)
+    signed_old = {"body": old} | by(prefix + vec_of(b"statement", VAULT) + old)
+    name = "of a version without some fields"
+    yield vector(name, "statement", "ok", "GrantStatement", **right | signed_old)
     for name, bad in {
         "bytes after it": body + b"\xc0",
         "a length written long": body.replace(b"\xa6laptop", b"\xd9\x06laptop"),
