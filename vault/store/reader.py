@@ -6,6 +6,7 @@ Every call is one short transaction on a connection that cannot write.  One thre
 from __future__ import annotations
 
 import itertools
+import json
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -21,16 +22,18 @@ from vault.ledger import SealedEntry
 from vault.statement import Signed
 from vault.store.errors import unavailable
 from vault.store.files import Files
-from vault.store.live import ClockMark, LiveReader
+from vault.store.live import ClockMark, Counter, LiveReader
 from vault.store.paths import DataDir
 from vault.store.person import STATE
 from vault.store.reading import segment_rows
 from vault.store.records import (
+    BlackoutRow,
     BrandRow,
     ChunkRow,
     ClientRow,
     DeviceRow,
     GrantRow,
+    RuleAnswer,
     SegmentRow,
     TouchpointRow,
     VaultRow,
@@ -39,15 +42,32 @@ from vault.store.registry import BrandSecret, find_brand, list_brands
 
 OPEN_FILES: Final = 64
 CHUNK_BYTES: Final = 8 << 20  # of chunk bodies in one answer
+FEW_DAYS: Final = 62  # up to which chunks are looked up day by day
 DAMAGED: Final = "a file of the data directory is damaged"
 _DEVICE = (
     "SELECT id, name, created, ended, last_seen, readings, quarantined, dropped, wrapped_notes IS NOT NULL,"
     " settings, paused, released, duplicates, gaps, foreign_, blobs FROM device"
 )
-_GRANT = "SELECT id, brand, state, public, ask, binding_message, asked, statement, picked_up FROM grant_"
+_GRANT = (
+    "SELECT id, brand, state, public, ask, binding_message, asked, statement, picked_up,"
+    " last_used, rule FROM grant_"
+)
 _CHUNK = "SELECT id, segment, number, resolution, first_seq, last_seq, count, body FROM chunk"
 _VAULT = "SELECT id, hpke_public, verify_key, generation, ledger_number, ledger_hash, created FROM vault"
+# A plus keeps a condition out of the plan: of few days the segments lead, else the index alone is read.
+_INDEX_BY_DAY = (
+    "SELECT first_seq, id, segment, number, resolution FROM chunk WHERE segment IN"
+    " (SELECT id FROM segment WHERE ledger = 0 AND day BETWEEN ?1 AND ?2) AND +last_seq > ?3"
+    " AND +resolution IN (SELECT value FROM json_each(?4)) ORDER BY first_seq"
+)
+_INDEX_BY_SEQ = (
+    "SELECT first_seq, id, segment, number, resolution FROM chunk WHERE +segment IN"
+    " (SELECT id FROM segment WHERE ledger = 0 AND day BETWEEN ?1 AND ?2) AND last_seq > ?3"
+    " AND resolution IN (SELECT value FROM json_each(?4)) ORDER BY first_seq"
+)
 _SIGNED = msgspec.msgpack.Decoder(Signed)
+_RULED = msgspec.msgpack.Decoder(RuleAnswer)
+_KINDS = msgspec.json.Decoder(tuple[str, ...])
 
 
 class OverviewRow(msgspec.Struct, frozen=True):
@@ -100,6 +120,10 @@ class Reader:
     def slot(self, vault: VaultId, grant: GrantId) -> Slot | None:
         """A grant's secrets; None once it has ended."""
         return self._live.slot(vault, grant)
+
+    def counter(self, vault: VaultId, grant: GrantId) -> Counter:
+        """How often a grant was used; all zeros: never, or it has ended."""
+        return self._live.counter(vault, grant)
 
     # --- one vault --------------------------------------------------------------------------------
 
@@ -198,6 +222,19 @@ class Reader:
         row = _one(self._must(vault), _GRANT + " WHERE id = ?", grant)
         return self._grant(row) if row else None
 
+    def rules(self, vault: VaultId) -> list[Signed]:
+        """Every version of the standing rules, the newest last."""
+        rows = _all(self._must(vault), "SELECT signed FROM rules ORDER BY version")
+        with unavailable(DAMAGED):
+            return [_SIGNED.decode(signed) for (signed,) in rows]
+
+    def blackouts(self, vault: VaultId) -> list[BlackoutRow]:
+        """Every blackout, those that are over or ended too."""
+        sql = "SELECT id, since, until, kinds, made, ended FROM blackout ORDER BY made, id"
+        rows = _all(self._must(vault), sql)
+        with unavailable(DAMAGED):
+            return [BlackoutRow(*row[:3], _KINDS.decode(row[3]), *row[4:]) for row in rows]
+
     def wrapped_seed(self, vault: VaultId, grant: GrantId) -> bytes | None:
         """A grant's wrapped private key; None once it has ended."""
         row = _one(self._must(vault), "SELECT wrapped_seed FROM grant_ WHERE id = ?", grant)
@@ -236,10 +273,37 @@ class Reader:
         fitting = [row for (row, _), total in zip(sizes, before, strict=False) if total < limit_bytes]
         return [chunk for row in fitting if (chunk := self.chunk(vault, row)) is not None]
 
-    def chunk_index(self, vault: VaultId, after: int) -> Iterator[tuple[int, int, bytes, int]]:
-        """(first_seq, row, segment, lane number) of every chunk that reaches beyond a sequence number."""
-        sql = "SELECT first_seq, id, segment, number FROM chunk WHERE last_seq > ? ORDER BY first_seq"
-        return iter(_all(self._must(vault), sql, after))
+    def chunk_index(
+        self, vault: VaultId, after: int, resolutions: Sequence[str], first_day: int, last_day: int
+    ) -> Iterator[tuple[int, int, bytes, int, str]]:
+        """(first_seq, row, segment, lane number, resolution) of chunks, in the order of first_seq.
+
+        Of some resolutions and days (inclusive), and reaching beyond a sequence number.
+        """
+        by_day = not after and last_day - first_day <= FEW_DAYS
+        named = json.dumps(list(resolutions))
+        sql = _INDEX_BY_DAY if by_day else _INDEX_BY_SEQ
+        return iter(_all(self._must(vault), sql, first_day, last_day, after, named))
+
+    def last_seq(self, vault: VaultId) -> int:
+        """The sequence number of what arrived last, of all that is in the file."""
+        return int(_one(self._must(vault), "SELECT next_seq FROM vault")[0]) - 1
+
+    def incomplete_days(
+        self, vault: VaultId, devices: Sequence[bytes], first_day: int, last_day: int, today: int
+    ) -> list[int]:
+        """Days (inclusive) of which some readings of these devices are in no bucket yet, in order.
+
+        Of today that is so of course, and not told.
+        """
+        sql = (
+            "SELECT DISTINCT day FROM segment WHERE ledger = 0 AND day BETWEEN ?1 AND ?2"
+            " AND (cut = 1 OR (open = 1 AND day < ?3)) AND EXISTS (SELECT 1 FROM lane"
+            " WHERE lane.segment = segment.id AND hex(device) IN (SELECT value FROM json_each(?4)))"
+            " ORDER BY day"
+        )
+        named = json.dumps([device.hex().upper() for device in devices])
+        return [day for (day,) in _all(self._must(vault), sql, first_day, last_day, today, named)]
 
     def chunk(self, vault: VaultId, row: int) -> ChunkRow | None:
         """One chunk; None: merged into another meanwhile."""
@@ -266,12 +330,16 @@ class Reader:
         return DeviceRow(**named)
 
     def _grant(
-        self, row: tuple[bytes, bytes, bytes, bytes, bytes, str, int, bytes | None, int | None]
+        self,
+        row: tuple[
+            bytes, bytes, bytes, bytes, bytes, str, int, bytes | None, int | None, int | None, bytes | None
+        ],
     ) -> GrantRow:
-        grant, brand, state, public, ask, message, asked, statement, picked_up = row
+        grant, brand, state, public, ask, message, asked, statement, picked_up, last_used, rule = row
         known = self.brand(brand)
         with unavailable(DAMAGED):
             decoded, signed = STATE.decode(state), _SIGNED.decode(statement) if statement else None
+            ruled = _RULED.decode(rule) if rule else None
         return GrantRow(
             grant=grant,
             brand=brand,
@@ -284,6 +352,8 @@ class Reader:
             asked=asked,
             statement=signed,
             picked_up=picked_up,
+            last_used=last_used,
+            rule=ruled,
         )
 
     def _must(self, vault: VaultId) -> sqlite3.Connection:
