@@ -116,6 +116,12 @@ def sentence(entry: Entry, names: dict[str, str]) -> str:
             return f"you approved {kinds} for {who}"
         case "active":
             return f"{who} can read from now on"
+        case "paused":
+            return f"you paused the grant of {who}"
+        case "resumed":
+            return f"you let the grant of {who} go on"
+        case "revised":
+            return f"you changed the grant of {who} to {kinds}"
         case "denied":
             return f"{who} was told no"
         case "picked up":
@@ -129,6 +135,10 @@ def sentence(entry: Entry, names: dict[str, str]) -> str:
             return f"the grant of {who} ended{': ' + entry.note if entry.note else ''}"
         case "lapsed":
             return f"the request of {who} lapsed unanswered"
+        case "rules":
+            return f"your standing rules were changed{': ' + entry.note if entry.note else ''}"
+        case "blackout":
+            return f"a blackout of {kinds} was {entry.note or 'changed'}"
         case "rewrapped":
             return "the passphrase or the recovery phrase was changed"
         case "restored":

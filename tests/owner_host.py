@@ -30,7 +30,7 @@ from vault.ledger import Entry, Head
 from vault.observation import Observation
 from vault.person import KdfParams
 from vault.person import login_verifier as verifier_of
-from vault.store import grants, handover, people, replace, taught
+from vault.store import asking, blackouts, grants, handover, people, replace, rewrite, rules, taught
 from vault.store.files import Files
 from vault.store.paths import DataDir
 from vault.store.reader import Reader
@@ -99,7 +99,7 @@ class OwnerHost:
         asks = parse_details(msgspec.json.encode(details), catalogue(), purposes(), self.clock() // 1000)
         grant = GrantId.new(os.urandom)
         drawn = draw(vault, grant, os.urandom)
-        request = grants.Request(
+        request = asking.Request(
             grant=grant,
             touchpoint=touchpoint,
             brand=brand,
@@ -110,7 +110,7 @@ class OwnerHost:
             binding_message="",
             expires=self.clock() + 7 * DAY_MS,
         )
-        no = self.run(lambda: grants.ask(self.writer, request))
+        no = self.run(lambda: asking.ask(self.writer, request))
         if no is not None:
             raise AssertionError(no.what)
         return grant
@@ -197,6 +197,10 @@ class OwnerHost:
             case wire.GetLedger(after, limit):
                 entries, rows = reader.ledger(vault, after, min(limit, 5))
                 return wire.Ledger(entries, rows, head, row.generation)
+            case wire.GetRules():
+                return wire.StandingRulesReply(reader.rules(vault))
+            case wire.GetBlackouts():
+                return wire.Blackouts(reader.blackouts(vault))
 
     def _write(self, vault: VaultId, call: wire.OwnerCall) -> wire.AnyReply:
         writer = self.writer
@@ -219,6 +223,11 @@ class OwnerHost:
                 return _done(replace.apply_merge(writer, vault, statement, chunks))
             case wire.Teach(statement, lesson):
                 return _done(taught.apply_taught(writer, vault, statement, lesson))
+            case wire.Reserve(count):
+                first = rewrite.reserve(writer, vault, count)
+                return wire.Reserved(first) if isinstance(first, int) else _done(first)
+            case wire.Rewrite(statement, rewritten):
+                return _done(rewrite.apply_rewrite(writer, vault, statement, rewritten))
             case wire.NewTouchpoint(touchpoint, brand):
                 return _done(people.new_touchpoint(writer, vault, TouchpointId(touchpoint), BrandId(brand)))
             case wire.RevokeTouchpoint(touchpoint):
@@ -235,6 +244,14 @@ class OwnerHost:
                 return _done(grants.deny(writer, vault, GrantId(grant), reason))
             case wire.Revoke(grant):
                 return _done(grants.revoke(writer, vault, GrantId(grant)))
+            case wire.PauseGrant(grant, paused):
+                return _done(grants.pause(writer, vault, GrantId(grant), paused=paused))
+            case wire.SetRules(statement):
+                return _done(rules.set_rules(writer, vault, statement))
+            case wire.AddBlackout(blackout, since, until, kinds):
+                return _done(blackouts.add_blackout(writer, vault, blackout, since, until, kinds))
+            case wire.EndBlackout(blackout):
+                return _done(blackouts.end_blackout(writer, vault, blackout))
             case wire.Rewrap(wrapped, login, recovery):
                 people.rewrap(writer, vault, wrapped, login, recovery)
                 return wire.Done()

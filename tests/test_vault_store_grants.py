@@ -21,7 +21,7 @@ from vault.person import Owner
 from vault.secrets import PICKUP_PREFIX, TOKEN_PREFIX, read_secret
 from vault.segment import open_grant_box
 from vault.statement import Enrolment, Signed, sign
-from vault.store import grants, people
+from vault.store import asking, grants, people, ticking, uses
 from vault.store.lanes import LiveGrant
 from vault.store.live import ClockMark, Frozen
 from vault.store.records import No
@@ -77,20 +77,20 @@ def test_unknown_ended_and_foreign_touchpoints_look_alike(world: World) -> None:
     made = Asked(person, world.brand())
     grants.deny(world.writer, person.vault, made.grant, "")
     answers = [
-        grants.ask(world.writer, replace(made.request, touchpoint=TouchpointId(bytes(16)))),
-        grants.ask(world.writer, replace(made.request, brand=BrandId(bytes(16)))),
+        asking.ask(world.writer, replace(made.request, touchpoint=TouchpointId(bytes(16)))),
+        asking.ask(world.writer, replace(made.request, brand=BrandId(bytes(16)))),
     ]
     expect(people.revoke_touchpoint(world.writer, person.vault, made.touchpoint))
-    answers.append(grants.ask(world.writer, made.request))
+    answers.append(asking.ask(world.writer, made.request))
     assert answers == [No("not_found", "there is no such touchpoint")] * 3
 
 
 def test_one_request_waits_at_a_touchpoint(world: World) -> None:
     _, asked = asked_for(world)
     another = replace(asked.request, grant=GrantId(b"g" * 16))
-    assert refused("conflict", grants.ask(world.writer, another))
+    assert refused("conflict", asking.ask(world.writer, another))
     world.pass_time(8 * DAY_MS)
-    expect(grants.ask(world.writer, another))
+    expect(asking.ask(world.writer, another))
 
 
 def test_the_first_thing_a_node_does_for_a_vault_may_be_a_request(world: World) -> None:
@@ -100,7 +100,7 @@ def test_the_first_thing_a_node_does_for_a_vault_may_be_a_request(world: World) 
     other = Asked(world.person("ben"), brand)
     request = replace(other.request, touchpoint=touchpoint, grant=GrantId(b"g" * 16))
     world.reopen()
-    expect(grants.ask(world.writer, request))
+    expect(asking.ask(world.writer, request))
     assert world.reader.slot(person.vault, request.grant) == request.slot
 
 
@@ -109,10 +109,10 @@ def test_a_grant_id_or_a_key_of_somebody_else_is_refused(world: World) -> None:
     ben = world.person("ben")
     touchpoint = ben.touchpoint(asked.brand)
     taken = replace(asked.request, touchpoint=touchpoint)
-    assert refused("conflict", grants.ask(world.writer, taken))
+    assert refused("conflict", asking.ask(world.writer, taken))
     assert world.writer.registry.locate(asked.grant) == asked.person.vault
     bad = replace(asked.request, touchpoint=touchpoint, grant=GrantId(b"g" * 16), public=bytes(1216))
-    assert refused("invalid", grants.ask(world.writer, bad))
+    assert refused("invalid", asking.ask(world.writer, bad))
 
 
 def test_a_request_that_could_not_be_written_leaves_no_secret(world: World) -> None:
@@ -366,10 +366,10 @@ def test_deny_revoke_and_return_end_it_once(world: World) -> None:
 def test_a_request_lapses_when_its_time_is_over(world: World) -> None:
     _, asked = asked_for(world)
     world.clock.now = asked.request.expires - 1
-    grants.tick(world.writer, asked.person.vault)
+    ticking.tick(world.writer, asked.person.vault)
     assert isinstance(state(asked), Pending)
     world.pass_time(1)
-    grants.tick(world.writer, asked.person.vault)
+    ticking.tick(world.writer, asked.person.vault)
     assert state(asked) == Lapsed(world.clock())
     assert asked.person.told()[-1] == "lapsed"
 
@@ -392,12 +392,12 @@ def test_an_expired_grant_is_refused_at_once_and_erased_after_a_day_of_uptime(wo
     world.pass_time(1)
     assert isinstance(asked.permit(), Refusal)
     live.set_clock(ClockMark(world.clock(), 0))
-    grants.tick(world.writer, vault)
+    ticking.tick(world.writer, vault)
     world.clock.now -= 100 * DAY_MS  # the clock goes back: the mark does not
     assert isinstance(asked.permit(), Refusal)
     for uptime, kind in [(23 * hour, Active), (24 * hour - 1, Active), (24 * hour, Ended)]:
         live.set_clock(ClockMark(live.clock().mark, uptime))
-        grants.tick(world.writer, vault)
+        ticking.tick(world.writer, vault)
         assert isinstance(state(asked), kind)
     assert meter.send(5)  # ingest goes on
 
@@ -407,22 +407,22 @@ def test_a_grant_that_was_over_only_for_a_glitch_has_its_whole_day_again(world: 
     terms = meter.person.approve(asked, meter.selector())
     live, vault, before = world.writer.live, meter.person.vault, world.clock()
     world.clock.now = terms.access_until * 1000
-    grants.tick(world.writer, vault)
+    ticking.tick(world.writer, vault)
     world.clock.now = before
-    grants.tick(world.writer, vault)
+    ticking.tick(world.writer, vault)
     world.clock.now = terms.access_until * 1000
     live.set_clock(ClockMark(0, 30 * 3_600_000))
     for _ in range(2):
-        grants.tick(world.writer, vault)
+        ticking.tick(world.writer, vault)
     assert isinstance(state(asked), Active)
 
 
 def test_while_the_clock_cannot_be_believed_time_ends_nothing(world: World) -> None:
     _, asked = asked_for(world)
-    grants.picked_up(world.writer, asked.person.vault, asked.grant)
+    uses.picked_up(world.writer, asked.person.vault, asked.grant)
     world.writer.live.set_clock(ClockMark(0, 0, Frozen.AHEAD))
     world.pass_time(100 * DAY_MS)
-    grants.tick(world.writer, asked.person.vault)
+    ticking.tick(world.writer, asked.person.vault)
     assert isinstance(state(asked), Pending)
     assert world.writer.live.has_pickup(asked.person.vault, asked.grant)
 
@@ -434,14 +434,14 @@ def test_the_same_token_is_given_for_a_quarter_of_an_hour_after_the_first_time(w
     meter, asked = asked_for(world)
     meter.person.approve(asked, meter.selector())
     first = asked.token()
-    grants.picked_up(world.writer, meter.person.vault, asked.grant)
+    uses.picked_up(world.writer, meter.person.vault, asked.grant)
     for minutes in (0, 10, 5):
         world.pass_time(minutes * MINUTE)
-        grants.picked_up(world.writer, meter.person.vault, asked.grant)
-        grants.tick(world.writer, meter.person.vault)
+        uses.picked_up(world.writer, meter.person.vault, asked.grant)
+        ticking.tick(world.writer, meter.person.vault)
         assert asked.token() == first
     world.pass_time(1)
-    grants.tick(world.writer, meter.person.vault)
+    ticking.tick(world.writer, meter.person.vault)
     with pytest.raises(SealError):
         asked.token()
     assert meter.person.told().count("picked up") == 1
@@ -453,7 +453,7 @@ def test_the_first_use_ends_picking_up(world: World) -> None:
     meter.person.approve(asked, meter.selector())
     token = asked.token()
     for _ in range(2):
-        grants.first_use(world.writer, meter.person.vault, asked.grant)
+        uses.first_use(world.writer, meter.person.vault, asked.grant)
     with pytest.raises(SealError):
         asked.token()
     asked.keys(token)
@@ -463,10 +463,10 @@ def test_what_was_never_picked_up_cannot_be_when_the_request_has_expired(world: 
     meter, asked = asked_for(world)
     meter.person.approve(asked, meter.selector())
     world.clock.now = asked.request.expires - 1
-    grants.tick(world.writer, meter.person.vault)
+    ticking.tick(world.writer, meter.person.vault)
     assert asked.token()
     world.pass_time(1)
-    grants.tick(world.writer, meter.person.vault)
+    ticking.tick(world.writer, meter.person.vault)
     with pytest.raises(SealError):
         asked.token()
 
@@ -475,7 +475,7 @@ def test_neither_token_nor_its_hash_nor_the_secret_of_the_request_is_on_disk(wor
     meter, asked = asked_for(world)
     meter.person.approve(asked, meter.selector())
     token = asked.token()
-    grants.picked_up(world.writer, meter.person.vault, asked.grant)
+    uses.picked_up(world.writer, meter.person.vault, asked.grant)
     found = world.bytes_on_disk()
     for secret in (
         token.encode(),

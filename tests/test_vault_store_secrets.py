@@ -14,7 +14,7 @@ from tests.world import DAY_MS, Asked, Device, FaultyFiles, World
 from vault.errors import SealError
 from vault.grantkey import unwrap
 from vault.person import KdfParams, WrappedRoot
-from vault.store import grants, people
+from vault.store import grants, people, ticking
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_the_same_holds_for_every_other_end(world: World, end: str) -> None:
             grants.give_back(world.writer, person.vault, asked.grant)
         case "lapsed":
             world.pass_time(8 * DAY_MS)
-            grants.tick(world.writer, person.vault)
+            ticking.tick(world.writer, person.vault)
         case _:
             world.close()
             world.data.live.unlink()

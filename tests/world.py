@@ -43,7 +43,7 @@ from vault.segment import (
     seal_grant_box,
 )
 from vault.statement import Enrolment, GrantStatement, Signed, sign
-from vault.store import grants, people
+from vault.store import asking, grants, people
 from vault.store.paths import DataDir
 from vault.store.reader import Reader
 from vault.store.records import No, SegmentRow
@@ -378,7 +378,7 @@ class Asked:
         )
         self.grant = GrantId.new(world.entropy)
         self.drawn: Drawn = draw(person.vault, self.grant, world.entropy)
-        self.request = grants.Request(
+        self.request = asking.Request(
             self.grant,
             self.touchpoint,
             brand,
@@ -389,7 +389,7 @@ class Asked:
             "",
             now + expires_days * DAY_MS,
         )
-        expect(grants.ask(world.writer, self.request))
+        expect(asking.ask(world.writer, self.request))
 
     def terms(self, *selectors: Selector, history: bool = False, days: int = 30) -> Terms:
         """Terms that answer this request."""

@@ -31,12 +31,17 @@ What = Literal[
     "asked",
     "approved",
     "active",
+    "paused",
+    "resumed",
+    "revised",  # narrowed or extended
     "denied",
     "picked up",  # the brand fetched its token
     "read",
     "refused",
     "ended",
     "lapsed",
+    "rules",  # standing rules were changed
+    "blackout",  # made, or ended
     "rewrapped",  # passphrase or recovery phrase changed
     "restored",
 ]

@@ -148,6 +148,10 @@ def _look(door: Door, vault: VaultId, call: wire.OwnerRead) -> wire.AnyReply:
                 return _chunks(door, vault, call)
             case wire.GetLedger():
                 return _ledger(door, vault, call)
+            case wire.GetRules():
+                return wire.StandingRulesReply(door.reader.rules(vault))
+            case wire.GetBlackouts():
+                return wire.Blackouts(door.reader.blackouts(vault))
             case _:
                 assert_never(call)
 

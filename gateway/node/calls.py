@@ -6,7 +6,7 @@ import asyncio
 import hmac
 from collections.abc import Callable
 from pathlib import Path
-from typing import assert_never
+from typing import Literal, assert_never
 
 import msgspec
 
@@ -22,6 +22,8 @@ from gateway.wire import (
     BrandAdded,
     Brands,
     Carried,
+    Count,
+    Counted,
     CreateVault,
     Deliver,
     Done,
@@ -47,10 +49,11 @@ from gateway.wire import (
     Salts,
     Unfreeze,
 )
+from vault.bucket import DAY_MS
 from vault.errors import FormatError
 from vault.ids import BrandId, GrantId, TouchpointId, VaultId
 from vault.person import FLOOR, SALT_SIZE, login_verifier
-from vault.store import backup, grants, people
+from vault.store import asking, backup, grants, people, uses
 from vault.store.errors import NotAVault, Unavailable
 from vault.store.records import No
 from vault.store.writer import Writer
@@ -77,6 +80,7 @@ class NodeCalls:
             status,
         )
         self._gate = LoginGate()
+        self._used: dict[GrantId, int] = {}  # the day on which a grant was last seen to be read
 
     async def answer(self, call: NodeCall) -> AnyReply:
         """The reply to a call; never raises for what a caller did."""
@@ -100,7 +104,17 @@ class NodeCalls:
         vault = await self._thread.run(lambda: self._writer.registry.locate(call.grant))
         if vault is None:
             return Refused("not_found", "there is no such grant")
-        return Done() if await self._thread.note(vault, call.entry) else UNAVAILABLE
+        if not await self._thread.note(vault, call.entry):
+            return UNAVAILABLE
+        if call.entry.what == "read":
+            await self._read(vault, GrantId(call.grant), call.entry.time // DAY_MS)
+        return Done()
+
+    async def _read(self, vault: VaultId, grant: GrantId, day: int) -> None:
+        """Remember that a grant is used, once a day; the entry is durable already, and an answer waits."""
+        if self._used.get(grant) != day:
+            await self._thread.run(lambda: uses.was_read(self._writer, vault, grant))
+            self._used[grant] = day
 
     def _do(self, call: NodeCall) -> AnyReply:
         writer = self._writer
@@ -114,11 +128,13 @@ class NodeCalls:
             case Record() | Deliver() | ReportBridge() | GetBridges():
                 raise AssertionError("answered before")
             case AskGrant():
-                return reply(grants.ask(writer, _request(call)))
+                return reply(asking.ask(writer, _request(call)))
             case PickedUp(grant=grant):
-                return self._on_grant(grant, lambda v, g: grants.picked_up(writer, v, g))
+                return self._on_grant(grant, lambda v, g: uses.picked_up(writer, v, g))
             case FirstUse(grant=grant):
-                return self._on_grant(grant, lambda v, g: grants.first_use(writer, v, g))
+                return self._on_grant(grant, lambda v, g: uses.first_use(writer, v, g))
+            case Count(grant=grant, what=what):
+                return self._count(grant, what)
             case ReturnGrant(grant=grant):
                 return self._on_grant(grant, lambda v, g: grants.give_back(writer, v, g))
             case Salts(vault=vault):
@@ -159,6 +175,20 @@ class NodeCalls:
             return Refused("not_found", "there is no such grant")
         return reply(act(vault, GrantId(raw)))
 
+    def _count(self, raw: bytes, what: Literal["use", "answer"]) -> AnyReply:
+        vault = self._writer.registry.locate(raw)
+        if vault is None:
+            return Refused("not_found", "there is no such grant")
+        match uses.count(self._writer, vault, GrantId(raw), what):
+            case uses.Counted(number=number, left=left):
+                return Counted(number, left)
+            case uses.UsedUp(wait=0):
+                return Refused("used_up", "this grant was used as often as its terms allow")
+            case uses.UsedUp(wait=wait):
+                return Refused("used_up", "the answers of this day are given", retry_after=wait)
+            case No() as no:
+                return reply(no)
+
     def _salts(self, vault: VaultId) -> AnyReply:
         wrapped = people.wrapped_root(self._writer, vault)
         if wrapped is None:
@@ -183,8 +213,8 @@ class NodeCalls:
         return reply(people.create_vault(writer, new))
 
 
-def _request(call: AskGrant) -> grants.Request:
-    return grants.Request(
+def _request(call: AskGrant) -> asking.Request:
+    return asking.Request(
         GrantId(call.grant),
         TouchpointId(call.touchpoint),
         BrandId(call.brand),

@@ -11,32 +11,39 @@ import msgspec
 from gateway.wire import (
     NONCE_WINDOW_MS,
     NOT_OURS,
+    AddBlackout,
     AddDevice,
     AnyReply,
     CommitGrant,
     Deny,
     Done,
+    EndBlackout,
     EndClient,
     Envelope,
     NewTouchpoint,
     OwnerWrite,
     PauseDevice,
+    PauseGrant,
     Prepare,
     Prepared,
     Refused,
     ReleaseDevice,
     RemoveDevice,
     Replace,
+    Reserve,
+    Reserved,
     Revoke,
     RevokeTouchpoint,
     Rewrap,
+    Rewrite,
     RotateDevice,
     SetDevice,
+    SetRules,
     Teach,
 )
 from vault.errors import FormatError
 from vault.ids import BrandId, DeviceId, GrantId, TouchpointId, VaultId
-from vault.store import grants, handover, people, replace, taught
+from vault.store import blackouts, grants, handover, people, replace, rewrite, rules, taught
 from vault.store.records import No
 from vault.store.writer import Writer
 
@@ -90,7 +97,7 @@ class OwnerCalls:
         self._nonces[envelope.nonce] = now
         return True
 
-    def _do(self, vault: VaultId, call: OwnerWrite) -> No | grants.Prepared | None:
+    def _do(self, vault: VaultId, call: OwnerWrite) -> No | grants.Prepared | int | None:
         writer = self._writer
         match call:
             case AddDevice(
@@ -130,6 +137,14 @@ class OwnerCalls:
                 return grants.deny(writer, vault, GrantId(grant), reason)
             case Revoke(grant=grant):
                 return grants.revoke(writer, vault, GrantId(grant))
+            case PauseGrant(grant=grant, paused=paused):
+                return grants.pause(writer, vault, GrantId(grant), paused=paused)
+            case SetRules(statement=statement):
+                return rules.set_rules(writer, vault, statement)
+            case AddBlackout(id=blackout, since=since, until=until, kinds=kinds):
+                return blackouts.add_blackout(writer, vault, blackout, since, until, kinds)
+            case EndBlackout(id=blackout):
+                return blackouts.end_blackout(writer, vault, blackout)
             case Rewrap(wrapped=wrapped, login_verifier=login, recovery_verifier=recovery):
                 people.rewrap(writer, vault, wrapped, login, recovery)
                 return None
@@ -139,6 +154,10 @@ class OwnerCalls:
                 return replace.apply_merge(writer, vault, statement, chunks)
             case Teach(statement=statement, taught=lesson):
                 return taught.apply_taught(writer, vault, statement, lesson)
+            case Reserve(count=count):
+                return rewrite.reserve(writer, vault, count)
+            case Rewrite(statement=statement, rewritten=rewritten):
+                return rewrite.apply_rewrite(writer, vault, statement, rewritten)
             case _:
                 assert_never(call)
 
@@ -153,7 +172,7 @@ class OwnerCalls:
         return outcome
 
 
-def reply(outcome: No | grants.Prepared | None) -> AnyReply:
+def reply(outcome: No | grants.Prepared | int | None) -> AnyReply:
     """What the store says, as an answer."""
     match outcome:
         case None:
@@ -162,5 +181,7 @@ def reply(outcome: No | grants.Prepared | None) -> AnyReply:
             return Refused(code, what, hint)
         case grants.Prepared(segments=segments, last_seq=last_seq):
             return Prepared(segments, last_seq)
+        case int():
+            return Reserved(outcome)
         case _:
             assert_never(outcome)

@@ -34,7 +34,7 @@ from gateway.process import begin, run
 from gateway.wire import NodeStatus
 from vault.errors import VaultError
 from vault.ids import DeviceId
-from vault.store import grants
+from vault.store import ticking
 from vault.store.errors import InUse
 from vault.store.files import Files, lock
 from vault.store.paths import DataDir
@@ -141,7 +141,7 @@ def _slowly(writer: Writer, watch: ClockWatch) -> None:
     writer.live.set_clock(watch.observe(wall_ms(), uptime_ms()))
     for vault in writer.vaults():
         with suppress(VaultError):  # one that is damaged does not keep the others waiting
-            grants.tick(writer, vault)
+            ticking.tick(writer, vault)
     for vault in list(writer.busy_checkpoints):
         with suppress(VaultError):
             writer.checkpoint(vault)

@@ -8,7 +8,9 @@ from gateway.wire.node import (
 )
 from vault.ledger import Head, SealedEntry
 from vault.person import KdfParams, WrappedRoot
+from vault.statement import Signed
 from vault.store.records import (
+    BlackoutRow,
     BrandRow,
     ChunkRow,
     ClientRow,
@@ -119,6 +121,34 @@ class Prepared(Reply, frozen=True):
     last_seq: int
 
 
+class Reserved(Reply, frozen=True):
+    """The first of the numbers that were reserved."""
+
+    first: int
+
+
+class StandingRulesReply(Reply, frozen=True):
+    """Every version of the standing rules, signed, the newest last."""
+
+    signed: list[Signed]
+
+
+class Blackouts(Reply, frozen=True):
+    """Times in which nobody gets anything, in the order in which they were made."""
+
+    blackouts: list[BlackoutRow]
+
+
+class Counted(Reply, frozen=True):
+    """Which use of a grant this is, or which answer of the UTC day; 1 is the first.
+
+    ``left`` is how many there are after it; None: no terms limit them.
+    """
+
+    number: int
+    left: int | None
+
+
 class KdfReply(Reply, frozen=True):
     """How to stretch this vault's passphrase."""
 
@@ -186,6 +216,10 @@ AnyReply = (
     | Chunks
     | Ledger
     | Prepared
+    | Reserved
+    | StandingRulesReply
+    | Blackouts
+    | Counted
     | KdfReply
     | LoginReply
     | BrandAdded

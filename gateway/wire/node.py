@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -58,6 +58,17 @@ class Record(Call, frozen=True):
 
     grant: bytes
     entry: Entry
+
+
+class Count(Call, frozen=True):
+    """-> Counted, once it is durable: only then may the answer's first byte leave.
+
+    Or Refused, "used_up".  A "use" begins with a request without a cursor; an "answer" counts against the
+    budget of its UTC day.
+    """
+
+    grant: bytes
+    what: Literal["use", "answer"]
 
 
 class ReturnGrant(Call, frozen=True):
@@ -176,6 +187,7 @@ NodeCall = (
     | PickedUp
     | FirstUse
     | Record
+    | Count
     | ReturnGrant
     | AddBrand
     | EndBrand

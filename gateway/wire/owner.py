@@ -9,6 +9,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from gateway.wire.base import Call
+from gateway.wire.deciding import AddBlackout, EndBlackout, GetBlackouts, GetRules, PauseGrant, SetRules
+from gateway.wire.rewriting import Reserve, Rewrite
 from vault.labels import SIGN, SIGN_CALL, vec
 from vault.ledger import Head
 from vault.person import WrappedRoot
@@ -208,6 +210,8 @@ OwnerRead = (
     | GetSegments
     | GetChunks
     | GetLedger
+    | GetRules
+    | GetBlackouts
 )
 OwnerWrite = (
     AddDevice
@@ -226,6 +230,12 @@ OwnerWrite = (
     | EndClient
     | Replace
     | Teach
+    | Reserve
+    | Rewrite
+    | PauseGrant
+    | SetRules
+    | AddBlackout
+    | EndBlackout
 )
 OwnerCall = OwnerRead | OwnerWrite
 

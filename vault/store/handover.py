@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from policies.grant import Active, GrantState, Preparing, Refusal, Revoke, advance
+from policies.grant import Active, GrantState, Paused, Preparing, Refusal, Revoke, advance
 from policies.strict import unshowable
 from vault.errors import VaultError
 from vault.ids import BrandId, DeviceId, GrantId, VaultId
@@ -95,7 +95,7 @@ def shared(state: GrantState, device: DeviceId) -> bool:
 
 
 def _devices(state: GrantState) -> set[str]:
-    if not isinstance(state, Preparing | Active):
+    if not isinstance(state, Preparing | Active | Paused):
         return set()
     return {selector.device for selector in state.terms.selectors}
 

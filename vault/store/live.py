@@ -1,8 +1,9 @@
 """The live file: what must be outside SQLite and outside every backup.
 
 512-byte sectors, each whole or absent (a CRC tells), so that a torn write costs one record and never a
-wrong one.  A grant's pepper and pick-up salt are written once and later zeroed.  The clock mark and the
-vaults' generations are pairs of sectors, written in turn; the newer whole one counts.
+wrong one.  A grant's pepper and pick-up salt are written once and later zeroed.  The clock mark, the
+vaults' generations and the grants' counters are pairs of sectors, written in turn; the newer whole one
+counts.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ SECTOR: Final = 512
 _BODY = struct.Struct(">4sB3xQ16s16s32s16s")  # magic, record, turn, vault, grant, secret, numbers
 _MAGIC: Final = b"HTLV"
 _NUMBERS = struct.Struct(">qq")
+_ANSWERS = struct.Struct(">qq16x")  # of a counter, where others have a secret
 _NOTHING = bytes(16)  # where a record is of no grant, or of no vault
 
 
@@ -37,6 +39,7 @@ class Record(IntEnum):
     VAULT = 2  # numbers: generation, 0
     PEPPER = 3
     PICKUP = 4
+    COUNTER = 5  # numbers: uses begun, when the last one began (ms); in place of the secret: day, answers
 
 
 class Frozen(IntEnum):
@@ -58,6 +61,18 @@ class ClockMark(msgspec.Struct, frozen=True):
     mark: int = 0
     uptime: int = 0
     frozen: Frozen = Frozen.NO
+
+
+class Counter(msgspec.Struct, frozen=True):
+    """How often a grant was used: uses begun, when the last began (ms), and the answers of a UTC day.
+
+    Answers are reserved in blocks, so that a counter may say too many, and never too few.
+    """
+
+    uses: int = 0
+    began: int = 0
+    day: int = 0
+    answers: int = 0
 
 
 class _Sector(msgspec.Struct, frozen=True):
@@ -92,6 +107,15 @@ def _key(sector: _Sector) -> _Key:
     return sector.record, sector.vault, sector.grant
 
 
+def _of_grant(vault: VaultId, grant: GrantId) -> tuple[_Key, ...]:
+    """All that goes when a grant ends."""
+    return tuple((record, vault, grant) for record in (Record.PEPPER, Record.PICKUP, Record.COUNTER))
+
+
+def _counter(found: _Sector | None) -> Counter:
+    return Counter(*found.numbers, *_ANSWERS.unpack(found.secret)) if found else Counter()
+
+
 class LiveReader:
     """Reads single sectors of the live file; a door's view."""
 
@@ -115,6 +139,10 @@ class LiveReader:
         """A vault's generation; None: not known here."""
         found = self._find((Record.VAULT, vault, _NOTHING))
         return found.numbers[0] if found else None
+
+    def counter(self, vault: VaultId, grant: GrantId) -> Counter:
+        """How often a grant was used."""
+        return _counter(self._find((Record.COUNTER, vault, grant)))
 
     def clock(self) -> ClockMark:
         """The clock mark."""
@@ -157,6 +185,7 @@ class Live:
         self._grants: dict[bytes, set[bytes]] = {}
         self._free: list[int] = []
         self._unsure: dict[int, bytes] = {}
+        self._answered: dict[bytes, tuple[int, int]] = {}  # of a grant: a day, and its answers so far
         with unavailable("the live file cannot be opened"):
             self._descriptor = files.open_live(path)
             if not self.existed:
@@ -201,6 +230,31 @@ class Live:
         """Write a vault's generation; durable when it returns."""
         self._alternate(_Sector(Record.VAULT, vault=vault, numbers=(generation, 0)))
 
+    def counter(self, vault: VaultId, grant: GrantId) -> Counter:
+        """How often a grant was used."""
+        return _counter(self._newest((Record.COUNTER, vault, grant)))
+
+    def set_counter(self, vault: VaultId, grant: GrantId, counter: Counter) -> None:
+        """Write how often a grant was used; durable when it returns.
+
+        The first time writes both of the pair: a reader that knows one place of a pair looks for no other.
+        """
+        key = (Record.COUNTER, vault, grant)
+        if key not in self._sectors:
+            self._write(self._place(), _Sector(Record.COUNTER, vault=vault, grant=grant))
+        answers = _ANSWERS.pack(counter.day, counter.answers)
+        numbers = counter.uses, counter.began
+        self._alternate(_Sector(Record.COUNTER, 0, vault, grant, answers, numbers))
+
+    def answered(self, grant: GrantId, counter: Counter) -> int:
+        """The answers of a counter's day that were given; all that were reserved, if that is not known."""
+        day, given = self._answered.get(grant, (None, 0))
+        return given if day == counter.day else counter.answers
+
+    def note_answer(self, grant: GrantId, day: int, given: int) -> None:
+        """How many of the answers that are reserved were given; this is in memory alone."""
+        self._answered[grant] = day, given
+
     def vaults(self) -> list[VaultId]:
         """The vaults that have requests or grants."""
         return [VaultId(vault) for vault in self._grants]
@@ -221,12 +275,12 @@ class Live:
         try:
             self.settle()
         except Unavailable:
-            self._erase((Record.PEPPER, vault, grant), (Record.PICKUP, vault, grant))
+            self._erase(*_of_grant(vault, grant))
             raise
 
     def erase_slot(self, vault: VaultId, grant: GrantId) -> None:
         """Zero a grant's secrets; durable when it returns."""
-        self._erase((Record.PEPPER, vault, grant), (Record.PICKUP, vault, grant))
+        self._erase(*_of_grant(vault, grant))
         self.settle()
 
     def erase_pickup(self, vault: VaultId, grant: GrantId) -> None:
@@ -238,7 +292,7 @@ class Live:
         """The commit of a narrowing: slots zeroed, generation raised, one fsync for both."""
         self.settle()
         for grant in grants:
-            self._erase((Record.PEPPER, vault, grant), (Record.PICKUP, vault, grant))
+            self._erase(*_of_grant(vault, grant))
         self.set_generation(vault, generation)
 
     def _erase(self, *keys: _Key) -> None:
@@ -247,6 +301,8 @@ class Live:
                 self._unsure[place] = bytes(SECTOR)
                 self._free.append(place)
             record, vault, grant = key
+            if record is Record.COUNTER:
+                self._answered.pop(grant, None)
             if record is Record.PEPPER and vault in self._grants:
                 self._grants[vault].discard(grant)
                 if not self._grants[vault]:

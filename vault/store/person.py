@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from policies.grant import Active, GrantState, Preparing
+from policies.grant import Active, GrantState, Preparing, Terms
 from vault.device import DIGEST_SIZE
 from vault.errors import VaultError
 from vault.ids import GrantId, VaultId
@@ -29,6 +29,7 @@ from vault.suite import check_public
 RECENT_MAX: Final = 16_384  # digests kept for one client id; no client has more in flight
 RECENT_ROWS: Final = 1_024  # in as many rows; a quiet device has one message a row
 TRIM_EVERY: Final = 64  # rows of a client, about, until those beyond are looked for and deleted
+_GRANT: Final = "SELECT id, public, state, statement FROM grant_"
 STATE: Final = msgspec.msgpack.Decoder(GrantState)
 _DAMAGED: Final = "a vault's file is damaged"
 
@@ -120,26 +121,39 @@ class PersonFile:
             return STATE.decode(row[0]) if row else None
 
     def live_grants(self) -> Iterator[LiveGrant]:
-        """Whom new readings are sealed to: only grants whose statement, for this very key, the owner signed.
+        """Whom new readings are sealed to: only grants that, for this very key, the owner signed, or for
+        which the owner's signed rules say yes.
 
         What else stands in the row is the host's word, and is not enough.
         """
-        rows = self.rows("SELECT id, public, state, statement FROM grant_ WHERE statement NOT NULL")
-        for grant, public, state, signed in rows:
-            try:
-                if not isinstance(STATE.decode(state), Preparing | Active):
-                    continue
-                statement = verify(
-                    self.vault.verify_key, self.id, msgspec.msgpack.decode(signed, type=Signed)
-                )
-                check_public(public)
-            except (VaultError, msgspec.DecodeError, UnicodeDecodeError):
-                continue
-            if not isinstance(statement, GrantStatement):
-                continue
-            named = statement.grant, statement.key_hash
-            if named == (GrantId(grant).text, hashlib.sha256(public).digest()):
-                yield LiveGrant.of(GrantId(grant), public, statement.terms)
+        return filter(None, (self._live_grant(row) for row in self.rows(_GRANT)))
+
+    def live_grant(self, grant: GrantId, state: GrantState | None = None) -> LiveGrant | None:
+        """One of them, or what it would be in another state; None: nothing is sealed to it."""
+        row = self.row(_GRANT + " WHERE id = ?", (grant,))
+        return self._live_grant(row, state) if row else None
+
+    def _live_grant(
+        self, row: tuple[bytes, bytes, bytes, bytes | None], state: GrantState | None = None
+    ) -> LiveGrant | None:
+        raw, public, packed, signed = row
+        grant = GrantId(raw)
+        try:
+            state = state or STATE.decode(packed)
+            if not isinstance(state, Preparing | Active):
+                return None
+            terms = self._signed_terms(grant, public, signed) if signed else None
+            check_public(public)
+        except (VaultError, msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        return LiveGrant.of(grant, public, terms, state.gaps) if terms is not None else None
+
+    def _signed_terms(self, grant: GrantId, public: bytes, signed: bytes) -> Terms | None:
+        statement = verify(self.vault.verify_key, self.id, msgspec.msgpack.decode(signed, type=Signed))
+        if not isinstance(statement, GrantStatement):
+            return None
+        named = statement.grant, statement.key_hash
+        return statement.terms if named == (grant.text, hashlib.sha256(public).digest()) else None
 
     def recent(self, device: bytes, client: bytes) -> dict[int, bytes]:
         """Packet id -> digest of what this client id had acknowledged, latest only."""

@@ -233,7 +233,10 @@ class Reader:
         sql = "SELECT id, since, until, kinds, made, ended FROM blackout ORDER BY made, id"
         rows = _all(self._must(vault), sql)
         with unavailable(DAMAGED):
-            return [BlackoutRow(*row[:3], _KINDS.decode(row[3]), *row[4:]) for row in rows]
+            return [
+                BlackoutRow(id_, since, until, _KINDS.decode(kinds), made, ended)
+                for id_, since, until, kinds, made, ended in rows
+            ]
 
     def wrapped_seed(self, vault: VaultId, grant: GrantId) -> bytes | None:
         """A grant's wrapped private key; None once it has ended."""

@@ -38,6 +38,20 @@ class DeviceRow(msgspec.Struct, frozen=True):
     blobs: int = 0  # images and the like, kept whole
 
 
+class RuleAnswer(msgspec.Struct, frozen=True):
+    """A yes that a standing rule said: which rules, to what, as which terms, and when (ms).
+
+    Whoever seals to the grant settles the request with these rules as of ``at`` again, and takes the terms
+    only where the same come out.  Hashes are SHA-256: of the signed rules, of the request, of its terms.
+    """
+
+    rules_version: int
+    rules_hash: bytes
+    request_hash: bytes
+    terms_hash: bytes
+    at: int
+
+
 class GrantRow(msgspec.Struct, frozen=True):
     """A request or grant; ``brand_name`` and ``ask`` are the brand's words: escape before showing."""
 
@@ -52,6 +66,22 @@ class GrantRow(msgspec.Struct, frozen=True):
     asked: int
     statement: Signed | None
     picked_up: int | None
+    last_used: int | None = None  # the beginning of the UTC day on which it was last read
+    rule: RuleAnswer | None = None  # where a standing rule said yes, and no statement has changed it since
+
+
+class BlackoutRow(msgspec.Struct, frozen=True):
+    """A time in which nothing is sealed to any grant: [since, until) seconds of event time.
+
+    No ``kinds`` means all kinds; ``ended`` (ms) is when it was taken back before it was over.
+    """
+
+    id: bytes
+    since: int
+    until: int
+    kinds: tuple[str, ...]
+    made: int
+    ended: int | None = None
 
 
 class TouchpointRow(msgspec.Struct, frozen=True):
@@ -97,6 +127,7 @@ class SegmentRow(msgspec.Struct, frozen=True, array_like=True):
     owner_box: bytes
     lanes: list[LaneRow]
     open: bool
+    cut: bool = False  # some of its readings are in no bucket yet
 
 
 class ChunkRow(msgspec.Struct, frozen=True, array_like=True):
@@ -167,6 +198,42 @@ class Taught(msgspec.Struct, frozen=True, array_like=True):
     chunks: tuple[SealedChunk, ...]
     readings: tuple[NewReading, ...]
     dropped: int = 0
+
+
+class ChunkPlace(msgspec.Struct, frozen=True, array_like=True):
+    """All chunks of a lane at one resolution."""
+
+    segment: bytes
+    number: int
+    resolution: str
+
+
+class GrantBox(msgspec.Struct, frozen=True, array_like=True):
+    """A grant's box and the (sorted, joined) segments it names."""
+
+    grant: bytes
+    segments: bytes
+    box: bytes
+
+
+class Rewritten(msgspec.Struct, frozen=True, array_like=True):
+    """A day that was read and sealed again by the owner's client, in one new segment.
+
+    ``header`` and ``owner_box`` are the new segment's, empty where nothing is sealed; ``chunks`` come in the
+    stead of all that is at ``gone``; ``whole`` are segments all of whose readings are in buckets now;
+    ``reserved`` is the first sequence number that was reserved for it, 0 where none was; ``generation`` is
+    the vault's when it was decided who may read what.
+    """
+
+    header: bytes
+    owner_box: bytes
+    lanes: tuple[LaneRow, ...]
+    chunks: tuple[SealedChunk, ...]
+    boxes: tuple[GrantBox, ...]
+    gone: tuple[ChunkPlace, ...]
+    whole: tuple[bytes, ...]
+    reserved: int = 0
+    generation: int = 0
 
 
 class VaultRow(msgspec.Struct, frozen=True):

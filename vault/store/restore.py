@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from policies.grant import Active, GrantState, Pending, Preparing, Refusal, Restore, advance
+from policies.grant import Active, GrantState, Paused, Pending, Preparing, Refusal, Restore, advance
 from vault.ids import GrantId, VaultId
 from vault.ledger import Entry
 
@@ -31,7 +31,8 @@ def check_generation(writer: Writer, vault: VaultId) -> None:
     if live is None or found < live:
         _end_everything(writer, vault, max(found, live or 0) + 1)
         return
-    kept = {grant for grant, state in file.states() if isinstance(state, Pending | Preparing | Active)}
+    standing = Pending | Preparing | Active | Paused
+    kept = {grant for grant, state in file.states() if isinstance(state, standing)}
     orphans = writer.live.grants(vault) - kept
     if orphans or found > live:
         writer.live.end_grants(vault, orphans, found)
