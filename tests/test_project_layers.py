@@ -26,7 +26,7 @@ OFFENDERS = {
 PURE = {
     "__future__", "base64", "bisect", "calendar", "collections", "csv", "dataclasses", "datetime", "decimal",
     "enum", "fractions", "functools", "hashlib", "importlib", "itertools", "json", "math", "operator", "re",
-    "string", "tomllib", "types", "typing", "unicodedata",
+    "string", "tomllib", "types", "typing", "unicodedata", "zoneinfo",
 }  # fmt: skip
 
 
