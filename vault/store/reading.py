@@ -12,7 +12,7 @@ def segment_rows(
 ) -> list[SegmentRow]:
     """Segments of a span of days (inclusive), with their lanes."""
     rows = connection.execute(
-        "SELECT id, header, owner_box, open FROM segment"
+        "SELECT id, header, owner_box, open, cut FROM segment"
         " WHERE ledger = ? AND day BETWEEN ? AND ? ORDER BY day, id",
         (int(ledger), first_day, last_day),
     ).fetchall()
@@ -24,4 +24,7 @@ def segment_rows(
     )
     for segment, number, device, name in named:
         lanes[segment].append(LaneRow(number, device, name))
-    return [SegmentRow(header, box, lanes[segment], bool(is_open)) for segment, header, box, is_open in rows]
+    return [
+        SegmentRow(header, box, lanes[segment], bool(is_open), bool(cut))
+        for segment, header, box, is_open, cut in rows
+    ]
