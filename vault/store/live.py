@@ -8,13 +8,9 @@ counts.
 
 from __future__ import annotations
 
-import binascii
 import os
-import struct
 from collections.abc import Iterable, Iterator
-from enum import IntEnum
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
@@ -23,97 +19,7 @@ from vault.ids import GrantId, VaultId
 from vault.labels import KEY_SIZE
 from vault.store.errors import Unavailable, unavailable
 from vault.store.files import Files
-
-SECTOR: Final = 512
-_BODY = struct.Struct(">4sB3xQ16s16s32s16s")  # magic, record, turn, vault, grant, secret, numbers
-_MAGIC: Final = b"HTLV"
-_NUMBERS = struct.Struct(">qq")
-_ANSWERS = struct.Struct(">qq16x")  # of a counter, where others have a secret
-_NOTHING = bytes(16)  # where a record is of no grant, or of no vault
-
-
-class Record(IntEnum):
-    """What a sector holds; 0 is free."""
-
-    CLOCK = 1  # numbers: mark (ms), total uptime (ms); secret[0]: frozen
-    VAULT = 2  # numbers: generation, 0
-    PEPPER = 3
-    PICKUP = 4
-    COUNTER = 5  # numbers: uses begun, when the last one began (ms); in place of the secret: day, answers
-
-
-class Frozen(IntEnum):
-    """Why grants are refused for now."""
-
-    NO = 0
-    AHEAD = 1  # the wall clock ran more than an hour ahead of the uptime clock
-    BEHIND = 2  # the wall clock is behind the mark
-
-    @property
-    def text(self) -> str:
-        """One word for the wire; empty when grants are served."""
-        return "" if self is Frozen.NO else self.name.lower()
-
-
-class ClockMark(msgspec.Struct, frozen=True):
-    """The latest time this node believed (ms), its total uptime (ms), and whether grants are frozen."""
-
-    mark: int = 0
-    uptime: int = 0
-    frozen: Frozen = Frozen.NO
-
-
-class Counter(msgspec.Struct, frozen=True):
-    """How often a grant was used: uses begun, when the last began (ms), and the answers of a UTC day.
-
-    Answers are reserved in blocks, so that a counter may say too many, and never too few.
-    """
-
-    uses: int = 0
-    began: int = 0
-    day: int = 0
-    answers: int = 0
-
-
-class _Sector(msgspec.Struct, frozen=True):
-    record: Record
-    turn: int = 0
-    vault: bytes = _NOTHING
-    grant: bytes = _NOTHING
-    secret: bytes = bytes(KEY_SIZE)
-    numbers: tuple[int, int] = (0, 0)
-
-    def encode(self) -> bytes:
-        body = _BODY.pack(
-            _MAGIC, self.record, self.turn, self.vault, self.grant, self.secret, _NUMBERS.pack(*self.numbers)
-        ).ljust(SECTOR - 4, b"\0")
-        return body + struct.pack(">I", binascii.crc32(body))
-
-    @classmethod
-    def decode(cls, data: bytes) -> _Sector | None:
-        """None: free, or not whole."""
-        if len(data) != SECTOR or binascii.crc32(data[:-4]).to_bytes(4, "big") != data[-4:]:
-            return None
-        magic, record, turn, vault, grant, secret, numbers = _BODY.unpack_from(data)
-        if magic != _MAGIC or record not in Record.__members__.values():
-            return None
-        return cls(Record(record), turn, vault, grant, secret, _NUMBERS.unpack(numbers))
-
-
-_Key = tuple[Record, bytes, bytes]
-
-
-def _key(sector: _Sector) -> _Key:
-    return sector.record, sector.vault, sector.grant
-
-
-def _of_grant(vault: VaultId, grant: GrantId) -> tuple[_Key, ...]:
-    """All that goes when a grant ends."""
-    return tuple((record, vault, grant) for record in (Record.PEPPER, Record.PICKUP, Record.COUNTER))
-
-
-def _counter(found: _Sector | None) -> Counter:
-    return Counter(*found.numbers, *_ANSWERS.unpack(found.secret)) if found else Counter()
+from vault.store.sector import NOTHING, SECTOR, ClockMark, Counter, Frozen, Key, Record, Sector, of_grant
 
 
 class LiveReader:
@@ -121,7 +27,7 @@ class LiveReader:
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._places: dict[_Key, list[int]] = {}
+        self._places: dict[Key, list[int]] = {}
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -137,37 +43,38 @@ class LiveReader:
 
     def generation(self, vault: VaultId) -> int | None:
         """A vault's generation; None: not known here."""
-        found = self._find((Record.VAULT, vault, _NOTHING))
+        found = self._find((Record.VAULT, vault, NOTHING))
         return found.numbers[0] if found else None
 
     def counter(self, vault: VaultId, grant: GrantId) -> Counter:
         """How often a grant was used."""
-        return _counter(self._find((Record.COUNTER, vault, grant)))
+        found = self._find((Record.COUNTER, vault, grant))
+        return found.counter if found else Counter()
 
     def clock(self) -> ClockMark:
         """The clock mark."""
-        found = self._find((Record.CLOCK, _NOTHING, _NOTHING))
-        return ClockMark(*found.numbers, Frozen(found.secret[0])) if found else ClockMark()
+        found = self._find((Record.CLOCK, NOTHING, NOTHING))
+        return found.clock if found else ClockMark()
 
-    def _find(self, key: _Key) -> _Sector | None:
+    def _find(self, key: Key) -> Sector | None:
         found = self._look(key)
         if found is None:
             self._places = {}
             for place, sector in self._scan():
-                self._places.setdefault(_key(sector), []).append(place)
+                self._places.setdefault(sector.key, []).append(place)
             found = self._look(key)
         return found
 
-    def _look(self, key: _Key) -> _Sector | None:
-        sectors = (_Sector.decode(self._read(place)) for place in self._places.get(key, ()))
-        return max((s for s in sectors if s and _key(s) == key), key=lambda s: s.turn, default=None)
+    def _look(self, key: Key) -> Sector | None:
+        sectors = (Sector.decode(self._read(place)) for place in self._places.get(key, ()))
+        return max((s for s in sectors if s and s.key == key), key=lambda s: s.turn, default=None)
 
     def _read(self, place: int) -> bytes:
         return os.pread(self._descriptor, SECTOR, place * SECTOR)
 
-    def _scan(self) -> Iterator[tuple[int, _Sector]]:
+    def _scan(self) -> Iterator[tuple[int, Sector]]:
         for place in range(os.fstat(self._descriptor).st_size // SECTOR):
-            if sector := _Sector.decode(self._read(place)):
+            if sector := Sector.decode(self._read(place)):
                 yield place, sector
 
 
@@ -181,7 +88,7 @@ class Live:
     def __init__(self, files: Files, path: Path) -> None:
         self._files = files
         self.existed = path.exists() and path.stat().st_size > 0
-        self._sectors: dict[_Key, list[tuple[int, _Sector]]] = {}
+        self._sectors: dict[Key, list[tuple[int, Sector]]] = {}
         self._grants: dict[bytes, set[bytes]] = {}
         self._free: list[int] = []
         self._unsure: dict[int, bytes] = {}
@@ -192,7 +99,7 @@ class Live:
                 files.fsync_directory(path.parent)
             self._end = os.fstat(self._descriptor).st_size // SECTOR
             for place in range(self._end):
-                sector = _Sector.decode(os.pread(self._descriptor, SECTOR, place * SECTOR))
+                sector = Sector.decode(os.pread(self._descriptor, SECTOR, place * SECTOR))
                 if sector is None:
                     self._free.append(place)
                 else:
@@ -213,26 +120,26 @@ class Live:
 
     def clock(self) -> ClockMark:
         """The clock mark as last written."""
-        found = self._newest((Record.CLOCK, _NOTHING, _NOTHING))
-        return ClockMark(*found.numbers, Frozen(found.secret[0])) if found else ClockMark()
+        found = self._newest((Record.CLOCK, NOTHING, NOTHING))
+        return found.clock if found else ClockMark()
 
     def set_clock(self, mark: ClockMark) -> None:
         """Write the clock mark; durable when it returns."""
-        secret = bytes((mark.frozen,)).ljust(KEY_SIZE, b"\0")
-        self._alternate(_Sector(Record.CLOCK, secret=secret, numbers=(mark.mark, mark.uptime)))
+        self._alternate(Sector.of_clock(mark))
 
     def generation(self, vault: VaultId) -> int | None:
         """A vault's generation; None: this live file has never seen it."""
-        found = self._newest((Record.VAULT, vault, _NOTHING))
+        found = self._newest((Record.VAULT, vault, NOTHING))
         return found.numbers[0] if found else None
 
     def set_generation(self, vault: VaultId, generation: int) -> None:
         """Write a vault's generation; durable when it returns."""
-        self._alternate(_Sector(Record.VAULT, vault=vault, numbers=(generation, 0)))
+        self._alternate(Sector(Record.VAULT, vault=vault, numbers=(generation, 0)))
 
     def counter(self, vault: VaultId, grant: GrantId) -> Counter:
         """How often a grant was used."""
-        return _counter(self._newest((Record.COUNTER, vault, grant)))
+        found = self._newest((Record.COUNTER, vault, grant))
+        return found.counter if found else Counter()
 
     def set_counter(self, vault: VaultId, grant: GrantId, counter: Counter) -> None:
         """Write how often a grant was used; durable when it returns.
@@ -241,10 +148,8 @@ class Live:
         """
         key = (Record.COUNTER, vault, grant)
         if key not in self._sectors:
-            self._write(self._place(), _Sector(Record.COUNTER, vault=vault, grant=grant))
-        answers = _ANSWERS.pack(counter.day, counter.answers)
-        numbers = counter.uses, counter.began
-        self._alternate(_Sector(Record.COUNTER, 0, vault, grant, answers, numbers))
+            self._write(self._place(), Sector(Record.COUNTER, vault=vault, grant=grant))
+        self._alternate(Sector.of_counter(vault, grant, counter))
 
     def answered(self, grant: GrantId, counter: Counter) -> int:
         """The answers of a counter's day that were given; all that were reserved, if that is not known."""
@@ -270,17 +175,17 @@ class Live:
     def create_slot(self, vault: VaultId, grant: GrantId, slot: Slot) -> None:
         """Write a grant's secrets; durable when it returns. Comes before the grant's row."""
         self.settle()
-        self._write(self._place(), _Sector(Record.PEPPER, 0, vault, grant, slot.pepper))
-        self._write(self._place(), _Sector(Record.PICKUP, 0, vault, grant, slot.pickup_salt))
+        self._write(self._place(), Sector(Record.PEPPER, 0, vault, grant, slot.pepper))
+        self._write(self._place(), Sector(Record.PICKUP, 0, vault, grant, slot.pickup_salt))
         try:
             self.settle()
         except Unavailable:
-            self._erase(*_of_grant(vault, grant))
+            self._erase(*of_grant(vault, grant))
             raise
 
     def erase_slot(self, vault: VaultId, grant: GrantId) -> None:
         """Zero a grant's secrets; durable when it returns."""
-        self._erase(*_of_grant(vault, grant))
+        self._erase(*of_grant(vault, grant))
         self.settle()
 
     def erase_pickup(self, vault: VaultId, grant: GrantId) -> None:
@@ -292,10 +197,10 @@ class Live:
         """The commit of a narrowing: slots zeroed, generation raised, one fsync for both."""
         self.settle()
         for grant in grants:
-            self._erase(*_of_grant(vault, grant))
+            self._erase(*of_grant(vault, grant))
         self.set_generation(vault, generation)
 
-    def _erase(self, *keys: _Key) -> None:
+    def _erase(self, *keys: Key) -> None:
         for key in keys:
             for place, _ in self._sectors.pop(key, ()):
                 self._unsure[place] = bytes(SECTOR)
@@ -308,18 +213,18 @@ class Live:
                 if not self._grants[vault]:
                     del self._grants[vault]
 
-    def _newest(self, key: _Key) -> _Sector | None:
+    def _newest(self, key: Key) -> Sector | None:
         return max((s for _, s in self._sectors.get(key, ())), key=lambda s: s.turn, default=None)
 
-    def _alternate(self, sector: _Sector) -> None:
+    def _alternate(self, sector: Sector) -> None:
         """Write over the older of the pair, when the newer is known to be durable."""
-        if not all(place not in self._unsure for place, _ in self._sectors.get(_key(sector), ())):
+        if not all(place not in self._unsure for place, _ in self._sectors.get(sector.key, ())):
             self.settle()
-        pair = sorted(self._sectors.get(_key(sector), ()), key=lambda item: item[1].turn)
+        pair = sorted(self._sectors.get(sector.key, ()), key=lambda item: item[1].turn)
         place = pair[0][0] if len(pair) > 1 else self._place()
         newer = msgspec.structs.replace(sector, turn=pair[-1][1].turn + 1 if pair else 1)
         if len(pair) > 1:
-            self._sectors[_key(sector)].remove(pair[0])
+            self._sectors[sector.key].remove(pair[0])
         self._write(place, newer)
         self.settle()
 
@@ -329,11 +234,14 @@ class Live:
         self._end += 1
         return self._end - 1
 
-    def _write(self, place: int, sector: _Sector) -> None:
+    def _write(self, place: int, sector: Sector) -> None:
         self._unsure[place] = sector.encode()
         self._note(place, sector)
 
-    def _note(self, place: int, sector: _Sector) -> None:
-        self._sectors.setdefault(_key(sector), []).append((place, sector))
+    def _note(self, place: int, sector: Sector) -> None:
+        self._sectors.setdefault(sector.key, []).append((place, sector))
         if sector.record is Record.PEPPER:
             self._grants.setdefault(sector.vault, set()).add(sector.grant)
+
+
+__all__ = ["SECTOR", "ClockMark", "Counter", "Frozen", "Live", "LiveReader", "Record"]

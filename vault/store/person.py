@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from policies.grant import Active, GrantState, Preparing, Terms
+from vault.bucket import DAY_MS
 from vault.device import DIGEST_SIZE
 from vault.errors import VaultError
 from vault.ids import GrantId, VaultId
@@ -21,7 +22,7 @@ from vault.statement import GrantStatement, Signed, verify
 from vault.store.errors import Unavailable, unavailable
 from vault.store.files import BUSY_MS, Files, migrate
 from vault.store.intake import RECENT_SIZE, Delta
-from vault.store.lanes import DAY_MS, LiveGrant
+from vault.store.lanes import Blackout, LiveGrant
 from vault.store.records import VaultRow
 from vault.store.resent import RESENT_DAYS, RESENT_MAX, split
 from vault.suite import check_public
@@ -154,6 +155,18 @@ class PersonFile:
             return None
         named = statement.grant, statement.key_hash
         return statement.terms if named == (grant.text, hashlib.sha256(public).digest()) else None
+
+    def blackouts(self) -> list[Blackout]:
+        """Times in which nothing is sealed to anybody; one that was taken back holds for what was before."""
+        rows = self.rows("SELECT since, until, kinds, ended FROM blackout")
+        found: list[Blackout] = []
+        for since, until, named, ended in rows:
+            with unavailable(_DAMAGED):
+                kinds = msgspec.json.decode(named, type=frozenset[str])
+            end = until * 1000 if ended is None else min(until * 1000, ended)
+            if since * 1000 < end:
+                found.append(Blackout(since * 1000, end, kinds or None))
+        return found
 
     def recent(self, device: bytes, client: bytes) -> dict[int, bytes]:
         """Packet id -> digest of what this client id had acknowledged, latest only."""
