@@ -21,6 +21,7 @@ from vault import (
     columns,
     device,
     errors,
+    gathering,
     grantkey,
     ids,
     labels,
@@ -43,8 +44,8 @@ from vault.store.live import ClockMark, Frozen, Live, Record
 PACKAGE = Path(vault.__file__).parent
 TEXT = (PACKAGE / "FORMAT.md").read_text("utf-8")
 CORE = (
-    bucket, cell, chunk, columns, device, errors, grantkey, ids, labels, ledger, person, secrets, segment,
-    statement, suite, values,
+    bucket, cell, chunk, columns, device, errors, gathering, grantkey, ids, labels, ledger, person, secrets,
+    segment, statement, suite, values,
 )  # fmt: skip
 VAULT, SEGMENT, GRANT, DEVICE = (bytes((n,)) * 16 for n in range(1, 5))
 LANE = Lane(DeviceId(DEVICE), "grid/power", "energy", 7)
