@@ -3,8 +3,9 @@
 A name is ``<device>/<channel>/<kind>``, or ``<device>/<kind>`` for readings of the device itself.  The
 device is an opaque id of 26 characters; the base name carries it.  A channel's bytes outside
 ``A-Z a-z 0-9 - . : /`` are written ``_XX``, so that every name holds only the characters that RFC 8428
-(section 4.5.1) allows.  A place is two or three records of one time, ``<kind>:latitude``,
-``<kind>:longitude`` and, where known, ``<kind>:accuracy`` in metres.
+(section 4.5.1) allows.  What takes several records is written one after the other, at one time: a place as
+``<kind>:latitude``, ``<kind>:longitude`` and, where known, ``<kind>:accuracy`` in metres; a bucket as
+``<kind>:<resolution>:<part>``, its parts in the order of ``bucketparts.PARTS``, at its beginning.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from typing import Final, Protocol
 
 import msgspec
 
+from gateway.bucketparts import FIRST, MOST, put_together, take_apart
 from policies.kinds import catalogue
+from vault.bucket import SPANS
 from vault.errors import FormatError
 from vault.ids import TEXT_SIZE, DeviceId
-from vault.observation import Observation, Place
+from vault.observation import Aggregate, Observation, Place
+from vault.segment import RAW
 
 MEDIA_TYPE: Final = "application/senml+json"
 LATITUDE, LONGITUDE, ACCURACY = "latitude", "longitude", "accuracy"
@@ -39,16 +43,24 @@ class Outgoing(Protocol):
     @property
     def observation(self) -> Observation: ...
 
+    @property
+    def resolution(self) -> str: ...
+
 
 class Reading(msgspec.Struct, frozen=True):
-    """A reading as a brand has it; ``device`` is opaque, ``time`` milliseconds since the Unix epoch."""
+    """A reading as a brand has it; ``device`` is opaque, ``time`` milliseconds since the Unix epoch.
+
+    At another resolution than ``raw`` it is a bucket, and ``time`` its beginning.  A bucket of the same
+    series and time as one that came before takes its place.  What the person left out of it is None.
+    """
 
     device: str
     channel: str
     kind: str
     time: int
-    value: float | bool | str | Place
+    value: float | bool | str | Place | Aggregate
     unit: str = ""
+    resolution: str = RAW
 
 
 class _Record(msgspec.Struct, omit_defaults=True, gc=False):
@@ -70,7 +82,7 @@ def encode(readings: Iterable[Outgoing]) -> bytes:
     A number that JSON has no word for (NaN, an infinity) goes out as text.
 
     Raises:
-        FormatError: a payload of the quarantine, which no grant can hold.
+        FormatError: a payload of the quarantine, which no grant can hold; a bucket that says it is none.
     """
     records: list[_Record] = []
     names: dict[tuple[str, str], tuple[str, str]] = {}
@@ -82,7 +94,13 @@ def encode(readings: Iterable[Outgoing]) -> bytes:
         if found is None:
             found = names[key] = (_name(*key), _units().get(observation.kind, ""))
         first = len(records)
-        _append(records, found[0], found[1], observation)
+        value = observation.value
+        if isinstance(value, Aggregate):
+            _append_bucket(records, f"{found[0]}:{reading.resolution}", found[1], observation.time, value)
+        elif reading.resolution == RAW:
+            _append(records, found[0], found[1], observation)
+        else:
+            raise FormatError("a reading is no bucket")
         if reading.device != current:
             current = reading.device
             records[first].bn = f"{reading.device.text}/"
@@ -104,9 +122,15 @@ def decode(data: bytes) -> list[Reading]:
     while place < len(records):
         record = records[place]
         base = record.bn or base
-        device, channel, kind, part = _split(base + record.n)
+        device, channel, kind, resolution, part = _split(base + record.n)
         time = round(record.t * 1000)
-        if part:
+        if resolution != RAW:
+            taken = _bucket(records[place : place + MOST], record.n.removesuffix(part))
+            bucket, size = put_together([(name, _value(one)) for name, one in taken])
+            unit = next((one.u for name, one in taken if name == "sum"), "")
+            readings.append(Reading(device, channel, kind, time, bucket, unit, resolution))
+            place += size
+        elif part:
             value, size = _place(records[place : place + 3], record.n.removesuffix(part))
             readings.append(Reading(device, channel, kind, time, value))
             place += size
@@ -136,8 +160,7 @@ def unescape(text: str) -> str:
 
 
 def _append(records: list[_Record], name: str, unit: str, observation: Observation) -> None:
-    time, value = observation.time, observation.value
-    t = time / 1000 if time % 1000 else time // 1000
+    value, t = observation.value, _seconds(observation.time)
     match value:
         case bool():
             records.append(_Record(name, vb=value, t=t))
@@ -156,18 +179,54 @@ def _append(records: list[_Record], name: str, unit: str, observation: Observati
             raise FormatError("a payload kept whole is not for brands")
 
 
+def _append_bucket(records: list[_Record], stem: str, unit: str, time: int, bucket: Aggregate) -> None:
+    if stem.endswith(f":{RAW}"):
+        raise FormatError("a bucket is no reading")
+    t = _seconds(time)
+    for part, value, own in take_apart(bucket, unit):
+        record = _Record(f"{stem}:{part}", u=own, t=t)
+        if isinstance(value, str) or not math.isfinite(value):
+            record.vs = str(value)
+        else:
+            record.v = value
+        records.append(record)
+
+
+def _seconds(time: int) -> float:
+    return time / 1000 if time % 1000 else time // 1000
+
+
 def _name(channel: str, kind: str) -> str:
     return f"{escape(channel)}/{kind}" if channel else kind
 
 
-def _split(name: str) -> tuple[str, str, str, str]:
-    """Device, channel, kind and part; the first and the last slash divide, a kind holds none."""
+def _split(name: str) -> tuple[str, str, str, str, str]:
+    """Device, channel, kind, resolution and part; the first and the last slash divide, a kind holds none."""
     device, slash, rest = name.partition("/")
     channel, _, last = rest.rpartition("/")
-    kind, _, part = last.partition(":")
-    if not slash or len(device) != TEXT_SIZE or not kind or part not in ("", LATITUDE):
+    kind, *more = last.split(":")
+    if not slash or len(device) != TEXT_SIZE or not kind:
         raise FormatError("not a name of ours")
-    return device, unescape(channel), kind, part
+    match more:
+        case []:
+            return device, unescape(channel), kind, RAW, ""
+        case [part] if part == LATITUDE:
+            return device, unescape(channel), kind, RAW, part
+        case [resolution, part] if resolution in SPANS and part in FIRST:
+            return device, unescape(channel), kind, resolution, part
+        case _:
+            raise FormatError("not a name of ours")
+
+
+def _bucket(records: list[_Record], stem: str) -> list[tuple[str, _Record]]:
+    """The records at the front that are of one series and moment, with their parts."""
+    found: list[tuple[str, _Record]] = []
+    for record in records:
+        part = record.n.removeprefix(stem)
+        if record.n == part or record.t != records[0].t or (record.bn and found):
+            break
+        found.append((part, record))
+    return found
 
 
 def _place(records: list[_Record], stem: str) -> tuple[Place, int]:

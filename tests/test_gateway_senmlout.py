@@ -14,7 +14,7 @@ from gateway.senmlout import Reading, decode, encode, escape, unescape
 from policies.kinds import catalogue
 from vault.errors import FormatError
 from vault.ids import DeviceId
-from vault.observation import Observation, Place
+from vault.observation import Observation, Place, Share, Stay, Summary, Tally
 
 A = DeviceId(bytes(range(16)))
 B = DeviceId(bytes(range(16, 32)))
@@ -27,9 +27,12 @@ class Out(msgspec.Struct):
 
     device: DeviceId
     observation: Observation
+    resolution: str = "raw"
 
 
-def pack(*readings: tuple[DeviceId, Observation]) -> list[dict[str, object]]:
+def pack(
+    *readings: tuple[DeviceId, Observation] | tuple[DeviceId, Observation, str],
+) -> list[dict[str, object]]:
     """What goes over the wire, as any JSON reader sees it."""
     plain: list[dict[str, object]] = json.loads(encode(Out(*reading) for reading in readings))
     return plain
@@ -54,6 +57,46 @@ def test_a_place_is_two_or_three_records_of_one_time() -> None:
         {"n": "phone/location:accuracy", "u": "m", "v": 12.0, "t": T // 1000},
     ]
     assert len(pack((A, Observation("", "location", T, Place(52.5, 13.4))))) == 2
+
+
+def test_a_bucket_is_its_figures_by_name_at_its_beginning() -> None:
+    numbers, doors = Summary(5, 105.0, 20.0, 22.5, 2206.25), Tally(4, 3, 900)
+    said, stay = Share("eco", 7), Stay("871f1d489ffffff", 3600, 12)
+    assert pack(
+        (A, Observation("", "temperature", T, numbers), "hour"),
+        (A, Observation("a b", "door", T, doors), "day"),
+        (A, Observation("", "hvac_mode", T, said), "hour"),
+        (A, Observation("", "location", T, stay), "h3-7"),
+    ) == [
+        {"bn": f"{A.text}/", "n": "temperature:hour:count", "u": "count", "v": 5, "t": T // 1000},
+        {"n": "temperature:hour:sum", "u": "Cel", "v": 105.0, "t": T // 1000},
+        {"n": "temperature:hour:min", "u": "Cel", "v": 20.0, "t": T // 1000},
+        {"n": "temperature:hour:max", "u": "Cel", "v": 22.5, "t": T // 1000},
+        {"n": "temperature:hour:sumsq", "v": 2206.25, "t": T // 1000},
+        {"n": "a_20b/door:day:count", "u": "count", "v": 4, "t": T // 1000},
+        {"n": "a_20b/door:day:true", "u": "count", "v": 3, "t": T // 1000},
+        {"n": "a_20b/door:day:seconds", "u": "s", "v": 900, "t": T // 1000},
+        {"n": "hvac_mode:hour:value", "vs": "eco", "t": T // 1000},
+        {"n": "hvac_mode:hour:count", "u": "count", "v": 7, "t": T // 1000},
+        {"n": "location:h3-7:cell", "vs": "871f1d489ffffff", "t": T // 1000},
+        {"n": "location:h3-7:seconds", "u": "s", "v": 3600, "t": T // 1000},
+        {"n": "location:h3-7:count", "u": "count", "v": 12, "t": T // 1000},
+    ]
+
+
+def test_what_the_person_left_out_of_a_bucket_is_not_there() -> None:
+    rounded = msgspec.structs.replace(Summary(5, 100.0, 19.0, 21.0, 2.0), low=None, squares=None)
+    sent = encode([Out(A, Observation("", "temperature", T, rounded), "hour")])
+    assert [record["n"].split(":")[-1] for record in json.loads(sent)] == ["count", "sum", "max"]
+    assert decode(sent)[0].value == rounded
+
+
+@pytest.mark.parametrize(("value", "resolution"), [(20.5, "hour"), (Summary(5, 1.0, 0.0, 1.0, 1.0), "raw")])
+def test_a_bucket_never_goes_out_as_a_reading_nor_a_reading_as_a_bucket(
+    value: float | Summary, resolution: str
+) -> None:
+    with pytest.raises(FormatError):
+        encode([Out(A, Observation("", "temperature", T, value), resolution)])
 
 
 def test_zero_false_and_the_empty_text_are_values() -> None:
@@ -88,15 +131,30 @@ values = st.one_of(
     numbers, st.booleans(), channels, st.builds(Place, numbers, numbers, st.one_of(st.none(), numbers))
 )
 observations = st.builds(Observation, channels, st.sampled_from(catalogue().names()), times, values)
-pages = st.lists(st.builds(Out, st.sampled_from([A, B]), observations), max_size=12)
+counts = st.integers(min_value=0, max_value=2**50)
+buckets = st.one_of(
+    st.builds(Summary, counts, st.floats(allow_nan=False), numbers, numbers, st.floats(allow_nan=False)),
+    st.builds(Tally, counts, counts, counts),
+    st.builds(Share, channels, counts),
+    st.builds(Stay, st.text("0123456789abcdef", min_size=15, max_size=15), counts, counts),
+)
+sealed = st.builds(Observation, channels, st.sampled_from(catalogue().names()), times, buckets)
+pages = st.lists(
+    st.one_of(
+        st.builds(Out, st.sampled_from([A, B]), observations),
+        st.builds(Out, st.sampled_from([A, B]), sealed, st.sampled_from(["hour", "day", "h3-7", "h3-5"])),
+    ),
+    max_size=12,
+)
 
 
 @given(pages)
 def test_what_is_read_is_what_was_written(page: list[Out]) -> None:
     read = decode(encode(page))
-    assert [(r.device, r.channel, r.kind, r.time, r.value, type(r.value)) for r in read] == [
+    assert [(r.device, r.resolution, r.channel, r.kind, r.time, r.value, type(r.value)) for r in read] == [
         (
             out.device.text,
+            out.resolution,
             out.observation.channel,
             out.observation.kind,
             out.observation.time,
@@ -135,6 +193,15 @@ def test_a_channel_survives_escaping(channel: str) -> None:
         b'[{"bn":"%s/","n":"a_2/temperature","v":1,"t":1767225600}]' % A.text.encode(),
         b'[{"bn":"%s/","n":"a_61/temperature","v":1,"t":1767225600}]' % A.text.encode(),  # needs no escape
         b'[{"bn":"%s/","n":"a_FF/temperature","v":1,"t":1767225600}]' % A.text.encode(),
+        b'[{"bn":"%s/","n":"temperature:hour:count","v":5,"t":1767225600}]' % A.text.encode(),  # no sum
+        b'[{"bn":"%s/","n":"temperature:hour:sum","v":5,"t":1767225600}]' % A.text.encode(),  # no count
+        b'[{"bn":"%s/","n":"temperature:minute:count","v":5,"t":1767225600}]' % A.text.encode(),
+        b'[{"bn":"%s/","n":"a:hour:value","v":5,"t":1767225600},{"n":"a:hour:count","v":1,"t":1767225600}]'
+        % A.text.encode(),
+        b'[{"bn":"%s/","n":"a:hour:count","v":1.5,"t":1767225600},{"n":"a:hour:true","v":1,"t":1767225600}]'
+        % A.text.encode(),
+        b'[{"bn":"%s/","n":"a:hour:count","v":1,"t":1767225600},{"n":"a:hour:true","v":1,"t":1767225601}]'
+        % A.text.encode(),
     ],
 )
 def test_what_the_door_never_writes_is_not_read(document: bytes) -> None:

@@ -37,6 +37,7 @@ class _Row(msgspec.Struct, frozen=True):
     seq: int
     device: DeviceId
     observation: Observation
+    resolution: str = "raw"
 
 
 def build(config: Plain, port: int) -> Litestar:

@@ -18,13 +18,12 @@ import msgspec
 
 from policies.decide import Permit
 from policies.grant import Gap
-from policies.minimise import SPANS
+from vault.bucket import DAY_MS, SPANS
 from vault.chunk import ChunkHeader, open_chunk
 from vault.errors import FormatError, SealError
 from vault.ids import DeviceId, GrantId, VaultId
 from vault.observation import Observation
 from vault.segment import RAW, Lane, LaneKey, SegmentHeader, is_reserved, open_grant_box
-from vault.store.lanes import DAY_MS
 from vault.store.records import ChunkRow
 from vault.store.sieve import Sieve
 from vault.suite import Recipient
@@ -250,7 +249,7 @@ class _Arrivals:
 
 def _span(resolution: str) -> int:
     """Milliseconds that a reading is about."""
-    return 1 if resolution == RAW else SPANS[resolution] * 1000
+    return 1 if resolution == RAW else SPANS[resolution]
 
 
 def _in_gap(gaps: Iterable[Gap], one: Released) -> bool:

@@ -13,8 +13,8 @@ from typing import Generic, TypeVar
 import msgspec
 
 from policies.minimise import Limit, Outgoing, minimise
+from vault.bucket import DAY_MS
 from vault.segment import RAW
-from vault.store.lanes import DAY_MS
 
 R = TypeVar("R", bound=Outgoing)
 
