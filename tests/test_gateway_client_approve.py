@@ -11,7 +11,6 @@ import pytest
 
 from gateway import wire
 from gateway.client.approve import (
-    BOX_KEYS,
     Series,
     approve,
     choose_selectors,
@@ -24,6 +23,8 @@ from gateway.client.approve import (
 )
 from gateway.client.errors import ConflictError, DeclinedError, ImpostorError, TermsError
 from gateway.client.read import Archive, OpenSegment, is_reading
+from gateway.client.recipients import Reader
+from gateway.client.rewrite import BOX_KEYS
 from gateway.client.session import Session
 from policies.grant import Active, Preparing, Selector, Terms
 from policies.iso8601 import DAY
@@ -148,6 +149,13 @@ def terms(data_from: int, data_until: int, *selectors: Selector) -> Terms:
     )
 
 
+GRANT = GrantId(b"g" * 16)
+
+
+def reader(data_from: int, data_until: int) -> Reader:
+    return Reader(GRANT, b"", terms(data_from, data_until))
+
+
 ENERGY, POWER = Lane(METER, "", "energy", 0), Lane(METER, "", "power", 0)
 WEEK = [segment(TODAY - back, ENERGY, POWER) for back in range(7, -2, -1)]  # tomorrow's is there already
 
@@ -170,7 +178,7 @@ BOUNDS: dict[str, tuple[int, int, list[int]]] = {
 def test_history_holds_the_days_that_lie_whole_within_the_bounds(
     data_from: int, data_until: int, days: list[int]
 ) -> None:
-    keys = history_keys(terms(data_from, data_until), WEEK, NOW_S)
+    keys = history_keys(reader(data_from, data_until), WEEK, NOW_S)
     named = [one.header.day - TODAY for one in WEEK if one.header.segment in {key.segment for key in keys}]
     assert named == days
 
@@ -185,7 +193,7 @@ def test_only_the_lanes_that_were_chosen_are_given_and_each_key_opens_its_own() 
         Lane(METER, "", QUARANTINE, 0),
     )
     (one,) = [segment(TODAY - 1, *lanes)]
-    keys = history_keys(terms(0, NOW_S + DAY), [one], NOW_S)
+    keys = history_keys(reader(0, NOW_S + DAY), [one], NOW_S)
     assert [(key.number, Lane.decode(key.lane).part) for key in keys] == [(0, 0), (2, 1)]
     assert [key.key for key in keys] == [
         resolution_key(lane_key(one.key, lanes[number]), "raw") for number in (0, 2)
@@ -197,7 +205,7 @@ def test_any_channel_is_any_channel_but_never_what_was_kept_whole() -> None:
     given_all = terms(
         0, NOW_S + DAY, Selector(METER.text, "energy", None), Selector(METER.text, QUARANTINE, None)
     )
-    assert [key.number for key in history_keys(given_all, [one], NOW_S)] == [0, 1]
+    assert [key.number for key in history_keys(Reader(GRANT, b"", given_all), [one], NOW_S)] == [0, 1]
 
 
 def test_boxes_open_for_their_recipient_and_hold_every_key_once() -> None:

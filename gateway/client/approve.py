@@ -7,32 +7,29 @@ from a label of the host.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence, Set
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Sequence, Set
+from contextlib import suppress
+from typing import NamedTuple
+
+import msgspec
 
 from gateway import wire
-from gateway.client.errors import ConflictError, ImpostorError, TermsError
+from gateway.client.answered import given_terms, read_statement
+from gateway.client.errors import ConflictError, TermsError
+from gateway.client.history import Contents, history_keys, seal_history
 from gateway.client.read import Archive, OpenSegment, is_reading
+from gateway.client.rebuild import cut_days, rebuild
+from gateway.client.recipients import Known, Reader, Series, blackouts
 from gateway.client.session import Session
-from policies.grant import Preparing, Selector, Terms, ask_hash, terms_hash
+from policies.grant import Active, Preparing, Selector, Terms, ask_hash, terms_hash
 from policies.iso8601 import DAY
 from policies.request import Ask
-from vault.errors import VaultError
-from vault.ids import DeviceId, GrantId, VaultId
-from vault.segment import LaneKey, lane_key, resolution_key, seal_grant_box
-from vault.statement import GrantStatement, Signed, sign, verify
+from vault.ids import DeviceId, GrantId
+from vault.segment import RAW
+from vault.statement import GrantStatement, Signed, sign
 from vault.store.records import GrantRow
 
-BOX_KEYS: Final = 2000  # in one box: about 250 kB
-AHEAD_S: Final = 300  # how far a device's clock may run ahead and still be believed
-
-
-class Series(NamedTuple):
-    """A channel of a device and what it reports."""
-
-    device: DeviceId
-    channel: str
-    kind: str
+Progress = Callable[[float], object]
 
 
 class Chosen(NamedTuple):
@@ -95,35 +92,6 @@ def selects(selectors: Iterable[Selector], series: Series) -> bool:
     )
 
 
-def history_keys(terms: Terms, segments: Iterable[OpenSegment], now_s: int) -> list[LaneKey]:
-    """The keys of the lanes that were written before the approval and that the terms give.
-
-    A lane is given whole, so only one whose every reading lies within the bounds: its day begins at or after
-    ``data_from``, and ``data_until`` is not before its day's end, or before what a device could claim by now.
-    """
-    keys: list[LaneKey] = []
-    for segment in segments:
-        start = segment.header.day * DAY
-        latest = min(start + DAY, now_s + AHEAD_S)
-        if start < terms.data_from or terms.data_until < latest:
-            continue
-        for number, lane in sorted(segment.lanes.items()):
-            if is_reading(lane) and selects(terms.selectors, Series(lane.device, lane.channel, lane.kind)):
-                key = resolution_key(lane_key(segment.key, lane), terms.resolution)
-                keys.append(LaneKey(segment.header.segment, number, lane.encode(), terms.resolution, key))
-    return keys
-
-
-def seal_history(
-    public: bytes, owner_key_id: bytes, vault: VaultId, grant: GrantId, keys: list[LaneKey]
-) -> list[wire.SealedKeys]:
-    """Seal keys to a grant, at most ``BOX_KEYS`` in a box."""
-    return [
-        wire.SealedKeys(*seal_grant_box(public, owner_key_id, vault, grant, keys[at : at + BOX_KEYS]))
-        for at in range(0, len(keys), BOX_KEYS)
-    ]
-
-
 def make_statement(row: GrantRow, asks: tuple[Ask, ...], terms: Terms, generation: int) -> GrantStatement:
     """What an approval signs: these terms, for this key, as the answer to exactly this request."""
     return GrantStatement(
@@ -135,40 +103,108 @@ def make_statement(row: GrantRow, asks: tuple[Ask, ...], terms: Terms, generatio
     )
 
 
-def read_statement(session: Session, row: GrantRow) -> GrantStatement:
-    """The statement of an approval that was begun; raises ImpostorError where it is not this owner's."""
-    try:
-        statement = verify(session.pins.verify_key, session.pins.vault, row.statement or Signed(b"", b""))
-    except VaultError:
-        raise ImpostorError("the host shows an approval that is not signed by this vault's owner") from None
-    ours = (GrantId(row.grant).text, hashlib.sha256(row.public).digest())
-    if not isinstance(statement, GrantStatement) or (statement.grant, statement.key_hash) != ours:
-        raise ImpostorError("the host shows an approval of another request")
-    return statement
-
-
-def approve(session: Session, archive: Archive, row: GrantRow, asks: tuple[Ask, ...], terms: Terms) -> Terms:
+def approve(
+    session: Session,
+    archive: Archive,
+    row: GrantRow,
+    asks: tuple[Ask, ...],
+    terms: Terms,
+    progress: Progress = lambda _: None,
+) -> Terms:
     """Give exactly these terms; returns when the grant is active.
+
+    Where they give less detail than every reading, buckets that a crash cut are made again first, which
+    ``progress`` hears of from 0 to 1.
 
     Raises:
         ConflictError: it was answered, or it lapsed, meanwhile.
     """
-    statement = make_statement(row, asks, terms, session.pins.generation)
-    signed = sign(session.owner.signing, session.pins.vault, statement)
-    return _hand_over(session, archive, row, terms, signed)
+    _complete(session, archive, terms, progress)
+    return _sign(session, archive, row, make_statement(row, asks, terms, session.pins.generation))
+
+
+def revise(
+    session: Session,
+    archive: Archive,
+    row: GrantRow,
+    asks: tuple[Ask, ...],
+    terms: Terms,
+    progress: Progress = lambda _: None,
+) -> Terms:
+    """Narrow or extend a grant in force: exactly these terms from now on, history and all.
+
+    The grant reads nothing from the first call to the second; one that was cut off between is resumed.
+
+    Raises:
+        ConflictError: it is not in force, or it was changed meanwhile.
+    """
+    predecessor = in_force(session, row)
+    if not isinstance(row.state, Active):
+        raise ConflictError("this grant is not in force", "resume it first, if it is paused")
+    _complete(session, archive, terms, progress)
+    made = make_statement(row, asks, terms, session.pins.generation)
+    return _sign(session, archive, row, msgspec.structs.replace(made, predecessor=predecessor))
+
+
+def in_force(session: Session, row: GrantRow) -> bytes:
+    """What a change of a grant names as its predecessor; raises ImpostorError where nobody signed it."""
+    if row.rule is not None:
+        given_terms(session, row)
+        return hashlib.sha256(msgspec.msgpack.encode(row.rule)).digest()
+    read_statement(session, row)
+    return hashlib.sha256(row.statement.body).digest() if row.statement is not None else b""
 
 
 def resume(session: Session, archive: Archive, row: GrantRow) -> Terms:
-    """Finish an approval that was cut off after its statement: the same terms, nothing new to decide."""
+    """Finish what was cut off after its statement: the same terms, nothing new to decide."""
     if not isinstance(row.state, Preparing) or row.statement is None:
         raise ConflictError("this request is not waiting for its keys")
     return _hand_over(session, archive, row, read_statement(session, row).terms, row.statement)
 
 
+def _complete(session: Session, archive: Archive, terms: Terms, progress: Progress) -> None:
+    """Make the buckets whole that lie in the bounds; days that are busy stay incomplete, and are told so."""
+    if all(terms.resolution_of(selector) == RAW for selector in terms.selectors):
+        return
+    today = session.clock() // 1000 // DAY
+    first, last = terms.data_from // DAY, min((terms.data_until - 1) // DAY, today - 1)
+    if first <= last:
+        with suppress(ConflictError):
+            rebuild(session, archive, cut_days(archive, first, last), progress)
+
+
+def _sign(session: Session, archive: Archive, row: GrantRow, statement: GrantStatement) -> Terms:
+    signed = sign(session.owner.signing, session.pins.vault, statement)
+    return _hand_over(session, archive, row, statement.terms, signed)
+
+
 def _hand_over(session: Session, archive: Archive, row: GrantRow, terms: Terms, signed: Signed) -> Terms:
     grant = GrantId(row.grant)
     prepared = session.tell(wire.Prepare(grant, signed), wire.Prepared)
-    keys = history_keys(terms, archive.opened(prepared.segments), session.clock() // 1000)
+    gaps = row.state.gaps if isinstance(row.state, Preparing | Active) else ()
+    keys = history_keys(
+        Reader(grant, row.public, terms, gaps),
+        archive.opened(prepared.segments),
+        session.clock() // 1000,
+        Known(blackouts=blackouts(session)),
+        Contents(archive),
+    )
     boxes = seal_history(row.public, session.owner.key_id, session.pins.vault, grant, keys)
     session.tell(wire.CommitGrant(grant, boxes), wire.Done)
     return terms
+
+
+__all__ = [
+    "Chosen",
+    "Series",
+    "approve",
+    "choose_selectors",
+    "history_keys",
+    "make_statement",
+    "read_statement",
+    "resume",
+    "revise",
+    "seal_history",
+    "selects",
+    "series_of",
+]

@@ -7,7 +7,7 @@ a time, so a year needs the memory of a week.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -21,6 +21,7 @@ from vault.ids import DeviceId, VaultId
 from vault.observation import Observation
 from vault.person import Owner
 from vault.segment import (
+    RAW,
     Lane,
     SegmentHeader,
     is_reserved,
@@ -105,8 +106,11 @@ class Archive:
 
     def segments(self, first_day: int, last_day: int) -> list[OpenSegment]:
         """All segments of some UTC days (days since the epoch, both included)."""
-        answer = self._session.ask(wire.GetSegments(first_day, last_day), wire.Segments)
-        return self.opened(answer.segments)
+        return self.opened(self.rows(first_day, last_day))
+
+    def rows(self, first_day: int, last_day: int) -> list[SegmentRow]:
+        """The same, as the host keeps them."""
+        return self._session.ask(wire.GetSegments(first_day, last_day), wire.Segments).segments
 
     def readings(
         self,
@@ -130,20 +134,25 @@ class Archive:
 
     def arrived(self, after: int, first_day: int, last_day: int, wanted: Wanted) -> list[Reading]:
         """What arrived after a sequence number, in order of arrival."""
-        found = self._chunks(self.segments(first_day, last_day), wanted, after)
+        found = self.chunks(self.segments(first_day, last_day), wanted, after)
         readings = {one.seq: one for segment, chunk in found for one in open_readings(segment, chunk)}
         return sorted((one for one in readings.values() if one.seq > after), key=lambda one: one.seq)
 
     def _days(self, first: int, last: int, wanted: Wanted) -> Iterator[list[Reading]]:
         """A segment holds readings of its own day only, so that days can be ordered one by one."""
-        found = list(self._chunks(self.segments(first, last), wanted, 0))
+        found = list(self.chunks(self.segments(first, last), wanted))
         found.sort(key=lambda pair: pair[0].header.day)
         for _, day in itertools.groupby(found, key=lambda pair: pair[0].header.day):
             yield ordered(one for segment, chunk in day for one in open_readings(segment, chunk))
 
-    def _chunks(
-        self, segments: list[OpenSegment], wanted: Wanted, since_seq: int
+    def chunks(
+        self,
+        segments: list[OpenSegment],
+        wanted: Wanted,
+        since_seq: int = 0,
+        resolutions: Container[str] = (RAW,),
     ) -> Iterator[tuple[OpenSegment, ChunkRow]]:
+        """Chunks of the lanes that are wanted, with their segments; raises AnswerError."""
         numbers = {
             bytes(segment.header.segment): (
                 segment,
@@ -157,6 +166,8 @@ class Archive:
             answer = self._session.ask(wire.GetChunks(ids, after, since_seq), wire.Chunks)
             for chunk in answer.chunks:
                 segment, lanes = numbers.get(chunk.segment, (None, set()))
+                if chunk.resolution not in resolutions:
+                    continue
                 if segment is not None and self._holds(segment, lanes, chunk):
                     yield segment, chunk
             if answer.after is not None and answer.after <= after:

@@ -39,10 +39,12 @@ def add_blackout(
     if live >= BLACKOUTS_MAX:
         return No("refused", "there are too many blackouts", "end some that you do not need")
     values = blackout, since, until, named, now
+    past = since // DAY, (min(until, -(-now // 1000)) - 1) // DAY  # its days must be sealed anew by the owner
     writer.transact(
         vault,
         Entry(now, "blackout", kinds=tuple(sorted(set(kinds))), since=since, until=until, note="made"),
         lambda c: c.execute("INSERT INTO blackout VALUES (?, ?, ?, ?, ?, NULL)", values),
+        lambda c: c.execute("UPDATE segment SET cut = 1 WHERE ledger = 0 AND day BETWEEN ? AND ?", past),
         generation=file.generation() + 1,
     )
     _rotate(writer, vault)

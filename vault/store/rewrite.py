@@ -100,10 +100,12 @@ def apply_rewrite(writer: Writer, vault: VaultId, signed: Signed, rewritten: Rew
     day = _day(file, rewritten, header)
     if day is None:
         return No("invalid", "a replacement is of one day that is stored here")
-    if day in writer.state(vault).open.segments:
+    written = writer.state(vault).open
+    over = day not in written.segments and now >= (day + 1) * DAY_MS
+    if not over and (rewritten.reserved or rewritten.whole):
         return No("conflict", "readings of this day are still being written", "try again later")
-    if now < (day + 1) * DAY_MS and any(chunk.resolution != RAW for chunk in rewritten.chunks):
-        return No("conflict", "this day is not over", "try again later")
+    if any(written.is_written(place.segment, place.number) for place in rewritten.gone):
+        return No("conflict", "readings are still written to a part that is to go", "try again")
     if (no := _unfit(writer, file, vault, rewritten, header)) is not None:
         return no
     moved = _extents(file, rewritten)
@@ -175,11 +177,11 @@ def _shape(vault: VaultId, header: SegmentHeader | None, rewritten: Rewritten) -
 
 def _day(file: PersonFile, rewritten: Rewritten, header: SegmentHeader | None) -> int | None:
     """The one day of all that is named; None: there are several, or something is not here."""
-    named = {bytes(place.segment) for place in rewritten.gone} | {bytes(one) for one in rewritten.whole}
+    whole = {bytes(one) for one in rewritten.whole}
     days = {header.day} if header is not None else set()
-    for segment in named:
-        row = file.row("SELECT day FROM segment WHERE id = ? AND ledger = 0 AND open = 0", (segment,))
-        if row is None:
+    for segment in whole | {bytes(place.segment) for place in rewritten.gone}:
+        row = file.row("SELECT day, open FROM segment WHERE id = ? AND ledger = 0", (segment,))
+        if row is None or (row[1] and segment in whole):
             return None
         days.add(row[0])
     return days.pop() if len(days) == 1 else None
