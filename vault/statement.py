@@ -48,7 +48,8 @@ class Replacement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
 
     ``supersedes`` and ``segments`` are segment ids, sorted; ``digest`` is SHA-256 over the chunks that come,
     as ``vault.store.replace`` has them.  The same ids in both: a merge under the same lane keys, or payloads
-    that were taught.
+    that were taught.  A new id in ``segments``, or none: a day that was sealed again
+    (``vault.store.rewrite``), for buckets that were cut or a blackout in the past.
     """
 
     supersedes: tuple[bytes, ...]
