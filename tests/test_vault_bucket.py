@@ -261,7 +261,9 @@ PLACES: dict[str, tuple[Timed, Timed | None, list[Aggregate]]] = {
         [(999, WORK)], [(59 * MINUTE, HOME)], [Stay(AT_WORK, 3599, 1)],
     ),
     "passed by in no time": (
-        [(0, WORK), (0, HOME)], None, [Stay(min(AT_HOME, AT_WORK), 0, 1), Stay(max(AT_HOME, AT_WORK), 3600, 1)],
+        [(0, WORK), (0, HOME)],
+        None,
+        [Stay(min(AT_HOME, AT_WORK), 0, 1), Stay(max(AT_HOME, AT_WORK), 3600, 1)],
     ),
     "nowhere on Earth": ([(0, Place(91.0, 0.0)), (1, Place(math.nan, 0.0)), (MINUTE, 1.0)], None, []),
 }  # fmt: skip
@@ -290,9 +292,8 @@ def test_a_door_by_another_way(readings: Timed, before: Timed) -> None:
     events = sorted(
         [*((time - HOUR_MS, value) for time, value in before), *readings], key=lambda one: one[:2]
     )
-    edges = sorted(
-        {0, HOUR_MS, *(t for t, _ in events), *(t + HOLD_MS for t, _ in events)} & set(range(HOUR_MS + 1))
-    )
+    changes = {edge for time, _ in events for edge in (time, time + HOLD_MS) if 0 < edge < HOUR_MS}
+    edges = [0, *sorted(changes), HOUR_MS]
     open_for = 0
     for since, until in itertools.pairwise(edges):
         current = [one for one in events if one[0] <= since]
