@@ -102,20 +102,18 @@ def make_terms(
     """
     ask = asks[0]
     asked = _by_kind(asks)
+    given = {one: one.resolution or asked.get(one.kind, ask).minimum for one in selectors}
+    alike = len(set(given.values())) == 1
     explicit = {
-        msgspec.structs.replace(one, resolution=one.resolution or asked.get(one.kind, ask).minimum)
-        for one in selectors
+        msgspec.structs.replace(one, resolution=None if alike else resolution)
+        for one, resolution in given.items()
     }
-    chosen = sorted(explicit, key=lambda selector: (selector.device, selector.kind))
-    resolutions = {selector.resolution or "" for selector in chosen}
-    if len(resolutions) == 1:
-        chosen = [msgspec.structs.replace(selector, resolution=None) for selector in chosen]
     if mode is None:
         mode = ask.mode_minimum
     return Terms(
-        selectors=tuple(chosen),
-        # Where they differ nothing is given at this one; the coarsest, so that a mistake gives less.
-        resolution=max(resolutions, key=_coarseness, default=ask.minimum),
+        selectors=tuple(sorted(explicit, key=lambda selector: (selector.device, selector.kind))),
+        # Where they differ it is nobody's; the coarsest, so that a mistake would give less.
+        resolution=max(given.values(), key=RESOLUTIONS_SUPPORTED.index, default=ask.minimum),
         data_from=bounds.data_from,
         data_until=bounds.data_until,
         access_until=bounds.access_until,
@@ -127,7 +125,7 @@ def make_terms(
         mode=mode,
         uses=1 if mode == "once" and uses is None else uses,
         budget=budget,
-        limits=tuple(_limits(asked, explicit, limits)),
+        limits=tuple(_limits(asked, given, limits)),
     )
 
 
@@ -152,7 +150,7 @@ def _exceeds_kinds(asks: tuple[Ask, ...], terms: Terms) -> Refusal | None:
         ask = asked.get(kind)
         if ask is None:
             return Refusal("wider_than_asked", f"The terms give {kind}, which was not asked for.")
-        known = catalogue().kind(kind).resolutions
+        known = catalogue().kind(kind).resolutions  # the one asked for is among them
         if given not in known or known.index(given) < known.index(ask.ideal):
             return Refusal("wider_than_asked", f"The terms give {kind} in another detail than was asked for.")
         if ask.frequency is not None and max(SPANS[given], every.get(kind, 0)) < ask.frequency.ideal:
@@ -183,16 +181,11 @@ def _by_kind(asks: tuple[Ask, ...]) -> dict[str, Ask]:
     return {kind: ask for ask in asks for kind in ask.kinds}
 
 
-def _coarseness(resolution: str) -> int:
-    return RESOLUTIONS_SUPPORTED.index(resolution) if resolution in RESOLUTIONS_SUPPORTED else -1
-
-
-def _limits(asked: dict[str, Ask], selectors: Iterable[Selector], limits: Iterable[Limit]) -> list[Limit]:
+def _limits(asked: dict[str, Ask], given: dict[Selector, str], limits: Iterable[Limit]) -> list[Limit]:
     """The person's limits, and those that a wish for a frequency comes to, by kind."""
     finest: dict[str, int] = {}
-    for selector in selectors:
-        span = SPANS.get(selector.resolution or "", 0)
-        finest[selector.kind] = min(span, finest.get(selector.kind, span))
+    for selector, resolution in given.items():
+        finest[selector.kind] = min(SPANS[resolution], finest.get(selector.kind, SPANS[resolution]))
     made = [limit for limit in limits if limit.kind in finest]
     said = {limit.kind for limit in made if limit.every is not None}
     for kind, span in finest.items():

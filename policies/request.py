@@ -297,6 +297,14 @@ def _check_times(ask: Ask, now_s: int) -> None:
         raise RequestError(
             "access_until is not after data_from", "nothing could be read: send a later moment"
         )
+    if start is not None and ask.duration is not None and start >= now_s + ask.duration.ideal * DAY:
+        raise RequestError("duration ends before data_from", "it begins with the answer: send a longer one")
+    if _from_now_on(ask) and ask.data_until is not None and ask.data_until <= now_s:
+        raise RequestError("data_until is in the past and history is P0D", "nothing could be read")
+
+
+def _from_now_on(ask: Ask) -> bool:
+    return ask.history is not None and not ask.history.ideal
 
 
 def _check_together(asks: tuple[Ask, ...]) -> None:

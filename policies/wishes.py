@@ -24,7 +24,7 @@ MAX_DAYS = 3653  # ten years
 MAX_EVERY = 366 * DAY  # seconds between two readings
 
 _DAYS_HINT = f"write whole days or weeks, like P30D or P2W; at most P{MAX_DAYS}D"
-_EVERY_HINT = "write it like PT15M, PT1H or P1D; from PT1S to P366D"
+_EVERY_HINT = "write it like PT15M, PT1H or P1D: up to a day, or whole days up to P366D"
 
 
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,7 +94,7 @@ def read_days(field: str, value: object, least: int) -> Wish:
 
 
 def read_frequency(value: object) -> Wish:
-    """Read ``PT15M``: seconds between two readings of a series, 1 second to 366 days.
+    """Read ``PT15M``: seconds between two readings of a series, 1 to a day's, or whole days up to 366.
 
     Raises:
         RequestError: it is otherwise, or the minimum is more often than the ideal.
@@ -102,8 +102,8 @@ def read_frequency(value: object) -> Wish:
     pair = _pair("frequency", value, _EVERY_HINT)
     ideal, minimum = (_parse("frequency", text, parse_span, _EVERY_HINT) for text in pair)
     for seconds in (ideal, minimum):
-        if not 1 <= seconds <= MAX_EVERY:
-            raise RequestError("frequency is not a second to 366 days", _EVERY_HINT)
+        if not 1 <= seconds <= MAX_EVERY or (seconds > DAY and seconds % DAY):
+            raise RequestError("frequency is neither up to a day nor whole days", _EVERY_HINT)
     if minimum < ideal:
         raise RequestError(
             "the minimum of frequency is more often than the ideal",

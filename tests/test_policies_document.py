@@ -10,8 +10,11 @@ from typing import get_args
 import msgspec
 
 import policies
-from policies import grant, request
+from policies import grant, request, terms, wishes
+from policies.granted import granted_details
 from policies.iso8601 import DAY
+from policies.minimise import Limit
+from policies.narrow import LEEWAY
 from policies.settle import RULES_LABEL, Rules
 from policies.strict import MAX_BYTES, MAX_DEPTH
 from tests.policies_samples import TERMS
@@ -80,6 +83,15 @@ def test_the_limits() -> None:
         f"{request.MAX_SPAN // DAY} days",
     ):
         assert said in section
+    assert f"whole days up to {wishes.MAX_EVERY // DAY}" in section
+    assert f"up to {wishes.MAX_DAYS} days" in section
+    assert wishes.MAX_DAYS * DAY == request.MAX_SPAN
+    events = TEXT.split("\n## Transitions\n")[1].split("\n## ")[0]
+    assert f"that has {grant.GAPS_MAX} gaps" in events
+    assert f"less than {grant.UNUSED_MS // (DAY * 1000)} days after" in events
+    assert f"1 to {terms.MAX_COUNT:,}" in TEXT
+    assert LEEWAY == 3600
+    assert "an hour's leeway" in TEXT
     assert request.MAX_DETAILS == 8
     assert "one to eight *details*" in TEXT
 
@@ -88,9 +100,37 @@ def test_the_labels_and_members_of_the_hashes() -> None:
     section = TEXT.split("\n## Hashes\n")[1].split("\n## ")[0]
     for label in (grant.ASKS_LABEL, grant.TERMS_LABEL, RULES_LABEL):
         assert f'"{label.decode()}"' in section
-    for struct in (grant.Terms, grant.Selector, Rules):
+    for struct in (grant.Terms, grant.Selector, Limit, Rules):
         assert ", ".join(f"`{field}`" for field in sorted(struct.__struct_fields__)) in section
     assert set(msgspec.to_builtins(TERMS)) == set(grant.Terms.__struct_fields__)
+
+
+def test_the_members_of_terms() -> None:
+    written = [name for row in table("Terms")[1:] for name in names(row[0])]
+    assert sorted(written) == sorted(grant.Terms.__struct_fields__)
+    section = TEXT.split("\n## Terms\n")[1].split("\n## ")[0]
+    assert all(f"`{field}`" in section for field in Limit.__struct_fields__)
+
+
+def test_the_ways_and_resolutions_that_can_be_asked_for() -> None:
+    forms = {row[0]: row[1] for row in table("Requests")[1:]}
+    resolutions = ", ".join(f"`{name}`" for name in request.RESOLUTIONS_SUPPORTED)
+    assert f"{forms['resolution']}`" == f"wish of {resolutions}"
+    assert names(forms["mode"])[2:] == request.MODES_SUPPORTED
+
+
+def test_what_a_brand_is_told_beyond_its_own_request() -> None:
+    limit = Limit(
+        kind="energy", round="0.5", every=900, hours=(0, 5), zone="Europe/Berlin", fewest=5, drop=("high",)
+    )
+    given = msgspec.structs.replace(TERMS, mode="once", uses=1, budget=5, limits=(limit,))
+    told = granted_details(given)[0]
+    forms = {row[0]: row[1] for row in table("What the brand is told")[1:]}
+    assert told.keys() - granted_details(TERMS)[0].keys() == set(forms)
+    less = told["minimised"]
+    assert isinstance(less, dict)
+    assert all(f"`{name}`" in forms["minimised"] for name in less)
+    assert set(less) == set(Limit.__struct_fields__) - {"kind", "zone"}
 
 
 def test_the_control_a_table_that_lacks_a_row_is_noticed() -> None:
