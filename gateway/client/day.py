@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from gateway.client.read import DAY_MS, Archive, is_reading, open_readings
+from gateway.client.read import DAY_MS, Archive, OpenSegment, is_reading, open_readings
 from gateway.client.recipients import Series
 from policies.request import RESOLUTIONS_SUPPORTED
 from vault.bucket import HOUR_MS
 from vault.observation import Observation
 from vault.segment import RAW, Lane
-from vault.store.records import ChunkPlace, SegmentRow
+from vault.store.records import ChunkPlace, ChunkRow, SegmentRow
 
 
 class Kept(NamedTuple):
@@ -67,9 +67,14 @@ class Day(msgspec.Struct, frozen=True):
 def read_day(archive: Archive, day: int, wanted: Callable[[Lane], bool] = is_reading) -> Day:
     """Read a day; raises AnswerError where a part of it does not open."""
     rows = archive.rows(day, day)
+    return Day(day, rows, gathered(archive.chunks(archive.opened(rows), wanted, 0, RESOLUTIONS_SUPPORTED)))
+
+
+def gathered(chunks: Iterable[tuple[OpenSegment, ChunkRow]]) -> list[Part]:
+    """Chunks, opened, by lane and resolution; raises AnswerError."""
     parts: dict[ChunkPlace, Part] = {}
     seen: dict[ChunkPlace, set[int]] = {}
-    for segment, chunk in archive.chunks(archive.opened(rows), wanted, 0, RESOLUTIONS_SUPPORTED):
+    for segment, chunk in chunks:
         lane = segment.lanes[chunk.number]
         place = ChunkPlace(bytes(segment.header.segment), chunk.number, chunk.resolution)
         part = parts.setdefault(place, Part(place, Series(lane.device, lane.channel, lane.kind), []))
@@ -80,7 +85,7 @@ def read_day(archive: Archive, day: int, wanted: Callable[[Lane], bool] = is_rea
         known.update(kept.seq for kept in part.kept)
     for part in parts.values():
         part.kept.sort(key=lambda kept: kept.seq)
-    return Day(day, rows, sorted(parts.values(), key=lambda part: msgspec.structs.astuple(part.place)))
+    return sorted(parts.values(), key=lambda part: msgspec.structs.astuple(part.place))
 
 
 def raw_of(parts: Iterable[Part]) -> list[Kept]:
@@ -89,4 +94,4 @@ def raw_of(parts: Iterable[Part]) -> list[Kept]:
     return [found[seq] for seq in sorted(found)]
 
 
-__all__ = ["Day", "Kept", "Part", "raw_of", "read_day"]
+__all__ = ["Day", "Kept", "Part", "gathered", "raw_of", "read_day"]

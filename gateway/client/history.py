@@ -8,7 +8,7 @@ is written nowhere: it is found so, from the readings themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from gateway import wire
@@ -19,6 +19,7 @@ from policies.iso8601 import DAY
 from policies.request import RESOLUTIONS_SUPPORTED
 from vault.ids import GrantId, VaultId
 from vault.segment import RAW, Lane, LaneKey, lane_key, resolution_key
+from vault.store.records import ChunkRow
 
 AHEAD_S: Final = 300  # how far a device's clock may run ahead and still be believed
 
@@ -26,10 +27,12 @@ Times = dict[tuple[int, str], list[int]]  # (lane, resolution) -> milliseconds
 
 
 class Contents:
-    """What lies when in the lanes of a segment; looked at once."""
+    """What lies when in the lanes of a segment; looked at once, or told by chunks that are here already."""
 
-    def __init__(self, archive: Archive) -> None:
-        self._archive = archive
+    def __init__(
+        self, archive: Archive, chunks: Sequence[tuple[OpenSegment, ChunkRow]] | None = None
+    ) -> None:
+        self._archive, self._chunks = archive, chunks
         self._times: dict[bytes, Times] = {}
 
     def times(self, segment: OpenSegment, number: int, resolution: str) -> list[int]:
@@ -37,10 +40,16 @@ class Contents:
         known = self._times.get(segment.header.segment)
         if known is None:
             known = self._times[segment.header.segment] = {}
-            for _, chunk in self._archive.chunks([segment], is_reading, 0, RESOLUTIONS_SUPPORTED):
+            for chunk in self._of(segment):
                 times = known.setdefault((chunk.number, chunk.resolution), [])
                 times += [one.observation.time for one in open_readings(segment, chunk)]
         return known.get((number, resolution), [])
+
+    def _of(self, segment: OpenSegment) -> Iterator[ChunkRow]:
+        if self._chunks is not None:  # fetched before
+            return (chunk for one, chunk in self._chunks if one is segment)
+        found = self._archive.chunks([segment], is_reading, 0, RESOLUTIONS_SUPPORTED)
+        return (chunk for _, chunk in found)
 
 
 def history_keys(

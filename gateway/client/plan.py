@@ -57,7 +57,7 @@ def plan_day(
             made = left(series, old, known)
         if _unchanged(made, old):
             continue
-        _put_buckets(draft, series, made, known)
+        put_buckets(draft, series, made, known)
         gone += [part.place for part in there]
         fresh += sum(bucket.seqs is None for bucket in made)
     whole = list(map(_id, day.rows)) if buckets else []
@@ -103,7 +103,8 @@ def _put_raw(draft: Draft, series: Series, raw: Sequence[Kept], known: Known) ->
         draft.put(series, RAW, (), inside)
 
 
-def _put_buckets(draft: Draft, series: Series, made: Sequence[Bucket], known: Known) -> None:
+def put_buckets(draft: Draft, series: Series, made: Sequence[Bucket], known: Known) -> None:
+    """Each bucket in a lane of exactly those who may read all of it."""
     groups: dict[tuple[str, tuple[Reader, ...]], list[Bucket]] = {}
     for bucket in made:
         end = bucket.start + span(bucket.resolution)
