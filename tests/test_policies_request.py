@@ -3,47 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.errors import RequestError
-from policies.iso8601 import DAY, LAST_SECOND, format_time, parse_retention, parse_time
-from policies.kinds import catalogue
-from policies.purposes import ROOT, purposes
-from policies.request import FIELDS, MAX_SPAN, Ask, format_details, parse_details
-from tests.policies_samples import ASK, DETAIL, NOW_S
+from policies.grant import ask_hash, terms_hash
+from policies.iso8601 import format_time, parse_retention
+from policies.purposes import ROOT
+from policies.request import FIELDS, MAX_SPAN, Ask, format_details
+from tests.policies_asking import DESCRIPTION, one, parse, refuse, requests, wish
+from tests.policies_samples import ASK, DETAIL, NOW_S, TERMS
 
-KINDS = catalogue().names()
 TEN_YEARS_ON = format_time(NOW_S + MAX_SPAN + 1)
 TEN_YEARS_AGO = format_time(NOW_S - MAX_SPAN - 1)
-# RFC 6749, section 5.2: what an error_description may hold.
-DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+")
-
-
-def parse(text: str | bytes) -> tuple[Ask, ...]:
-    return parse_details(text, catalogue(), purposes(), NOW_S)
-
-
-def one(**changes: object) -> str:
-    """The example with some fields changed, as the text of a list of one; ``...`` leaves a field out."""
-    fields = {**DETAIL, **changes}
-    return json.dumps([{field: value for field, value in fields.items() if value is not ...}])
-
-
-def refuse(text: str | bytes) -> RequestError:
-    """Parse what must be refused, and check what holds of every refusal."""
-    with pytest.raises(RequestError) as caught:
-        parse(text)
-    error = caught.value
-    for said in (error.reason, error.hint):
-        assert DESCRIPTION.fullmatch(said), said
-        assert len(said) < 250
-    return error
 
 
 def test_the_example_of_the_design_is_read() -> None:
@@ -162,10 +138,11 @@ NOT_OURS: dict[str, tuple[str, str]] = {
     "no action": (one(actions=[]), "actions"),
     "actions read and write": (one(actions=["read", "write"]), "actions"),
     "actions as text": (one(actions="read"), "actions"),
-    "resolution day": (one(resolution="day"), "resolution 'day' is not supported"),
-    "a coarser minimum": (
-        one(resolution={"ideal": "raw", "minimum": "day"}),
-        "resolution 'day' is not supported",
+    "resolution minute": (one(resolution="minute"), "resolution 'minute' is not supported"),
+    "resolution in other letters": (one(resolution="Day"), "resolution 'Day' is not supported"),
+    "an unknown minimum": (
+        one(resolution={"ideal": "raw", "minimum": "week"}),
+        "resolution 'week' is not supported",
     ),
     "resolution without ideal": (one(resolution={"minimum": "raw"}), "resolution"),
     "resolution with a field too many": (one(resolution={"ideal": "raw", "best": "raw"}), "resolution"),
@@ -203,7 +180,7 @@ def test_what_we_would_have_to_guess_about_is_refused(text: str, reason: str) ->
 
 def test_the_hint_says_what_to_write_instead() -> None:
     assert refuse(one(datatypes=["temp"])).hint == "write temperature"
-    assert refuse(one(resolution="day")).hint == "leave it out, or send one of: raw"
+    assert refuse(one(resolution="week")).hint == "leave it out, or send one of: raw, hour, day, h3-7, h3-5"
     assert all(field in refuse(one(scope="all")).hint for field in FIELDS)
 
 
@@ -319,7 +296,13 @@ def test_what_could_act_on_a_terminal_is_refused_wherever_it_stands(text: str) -
         {"purpose": text},
         {"datatypes": [text]},
         {"resolution": text},
+        {"resolution": {"ideal": "raw", "minimum": text}},
         {"retention": text},
+        {"mode": text},
+        {"mode": {"ideal": text}},
+        {"history": text},
+        {"duration": {"ideal": "P30D", "minimum": text}},
+        {"frequency": text},
         {text: 1},
     ):
         refuse(one(**changes))  # refuse() checks that nothing of it is echoed as it is
@@ -332,38 +315,88 @@ def test_an_error_echoes_a_short_excerpt_only() -> None:
     assert str(error) == f"{error.reason}; {error.hint}"
 
 
-def texts(most: int, least: int = 0) -> st.SearchStrategy[str]:
-    letters = st.characters(categories=("L", "M", "N", "P", "S", "Zs"), include_characters="\u200c\u200d")
-    return st.text(letters, min_size=least, max_size=most).filter(lambda text: text == text.strip())
+MEGABYTE = 1 << 20
+ENORMOUS: dict[str, Callable[[], str | bytes]] = {
+    "a purpose": lambda: one(purpose="x" * MEGABYTE),
+    "words": lambda: one(purpose_text="x" * MEGABYTE),
+    "words, as bytes": lambda: one(purpose_text="x" * MEGABYTE).encode(),
+    "marks that turn the text around": lambda: one(benefit="\u202e" * (MEGABYTE // 6)),
+    "escapes": lambda: one(benefit="\x1b[31m" * (MEGABYTE // 10)),
+    "a mode": lambda: one(mode="x" * MEGABYTE),
+    "a resolution": lambda: one(resolution=wish("raw", "x" * MEGABYTE)),
+    "a history": lambda: one(history="P" + "9" * MEGABYTE + "D"),
+    "a frequency": lambda: one(frequency="PT" + "1H" * (MEGABYTE // 2)),
+    "a field": lambda: one(**{"x" * MEGABYTE: 1}),
+    "a wish of many members": lambda: one(mode={str(number): "read" for number in range(70_000)}),
+    "quotes": lambda: '"' * MEGABYTE,
+    "backslashes": lambda: '["' + "\\" * MEGABYTE,
+}
 
 
-@st.composite
-def requests(draw: st.DrawFn) -> tuple[Ask, ...]:
-    """Any request that can be read: shared words and bounds, kinds dealt out to one or more details."""
-    start = draw(st.none() | st.integers(NOW_S - MAX_SPAN, NOW_S + 4 * 365 * DAY))
-    end = draw(st.none() | st.integers((start or NOW_S) + 1, min((start or NOW_S), NOW_S) + MAX_SPAN))
-    access = draw(st.integers(max(start or 0, NOW_S) + 1, NOW_S + MAX_SPAN))
-    base = Ask(
-        actions=("read",),
-        kinds=(),
-        ideal="raw",
-        minimum="raw",
-        data_from=start,
-        data_until=end,
-        access_until=draw(st.sampled_from([access, None])) if end is None or end > NOW_S else access,
-        purpose=draw(st.sampled_from([purpose.term for purpose in purposes() if purpose.term != ROOT])),
-        purpose_text=draw(texts(500)),
-        retention=draw(st.none() | st.sampled_from(["P0D", "P90D", "P2W", "P1Y6M"])),
-        recipients=tuple(draw(st.lists(texts(100, least=1), max_size=4, unique=True))),
-        benefit=draw(texts(500)),
-        required=False,
-    )
-    kinds = draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=8, unique=True))
-    cut = draw(st.integers(1, len(kinds)))
-    parts = [part for part in (kinds[:cut], kinds[cut:]) if part]
-    return tuple(
-        msgspec.structs.replace(base, kinds=tuple(part), required=draw(st.booleans())) for part in parts
-    )
+@pytest.mark.parametrize("make", ENORMOUS.values(), ids=ENORMOUS)
+def test_a_megabyte_is_refused_for_its_size_before_anybody_reads_it(make: Callable[[], str | bytes]) -> None:
+    text = make()
+    assert len(text) >= 690_000
+    error = refuse(text)
+    assert "longer than 64 KiB" in error.reason
+
+
+HUGE: dict[str, dict[str, object]] = {
+    "a purpose": {"purpose": "x" * 60_000},
+    "words": {"purpose_text": "x" * 60_000},
+    "words of four bytes": {"purpose_text": "👩" * 5_000},
+    "a mode": {"mode": "x" * 60_000},
+    "a minimum": {"resolution": wish("raw", "x" * 60_000)},
+    "a history of many digits": {"history": "P" + "9" * 60_000 + "D"},
+    "a duration of many zeros": {"duration": "P" + "0" * 60_000 + "1D"},
+    "a frequency of many digits": {"frequency": "PT" + "1" * 60_000 + "S"},
+    "a frequency of many parts": {"frequency": "P" + "T1H" * 20_000},
+    "a retention of many digits": {"retention": "P" + "9" * 60_000 + "D"},
+    "a field": {"x" * 60_000: 1},
+    "marks that turn the text around": {"benefit": "\u202e" * 10_000},
+    "thousands of recipients": {"recipients": [str(number) for number in range(8_000)]},
+    "members of a wish": {"mode": {f"{number:05}": 0 for number in range(5_000)}},
+}
+
+
+@pytest.mark.parametrize("changes", HUGE.values(), ids=HUGE)
+def test_what_fits_64_kib_and_is_too_long_is_refused_in_few_words(changes: dict[str, object]) -> None:
+    error = refuse(one(**changes))
+    assert len(str(error)) < 400
+
+
+def test_no_request_that_was_changed_after_it_was_shown_has_its_hash() -> None:
+    """An approval signs the hash of the terms, and that is over the hash of the request."""
+    changed: list[dict[str, object]] = [
+        {"datatypes": ["gas"]},
+        {"datatypes": ["energy", "gas"]},
+        {"resolution": "day"},
+        {"resolution": wish("raw", "day")},
+        {"frequency": "PT1H"},
+        {"mode": "once"},
+        {"mode": wish("read", "answer")},
+        {"data_from": ..., "history": "P1D"},
+        {"data_from": ..., "history": wish("P1D", "P0D")},
+        {"data_until": ..., "access_until": ..., "duration": "P1D"},
+        {"data_from": "2026-01-01T00:00:01Z"},
+        {"data_until": "2027-01-01T00:00:01Z"},
+        {"access_until": "2027-01-31T00:00:01Z"},
+        {"access_until": ...},
+        {"purpose": "dpv:Marketing"},
+        {"purpose_text": "Bill by what you use."},
+        {"purpose_text": "Bill by what you use" + "\u200d"},
+        {"retention": "P91D"},
+        {"retention": ...},
+        {"recipients": ["Grid operator"]},
+        {"benefit": "10 % off the base fee!"},
+        {"required": False},
+    ]
+    requests = [parse(one(**changes)) for changes in ({}, *changed)]
+    hashes = [ask_hash(asks) for asks in requests]
+    assert len(set(hashes)) == len(hashes)
+    assert len({terms_hash(request_hash, TERMS) for request_hash in hashes}) == len(hashes)
+    # The control: a hash over what is most striking would let most of them pass.
+    assert len({(asks[0].kinds, asks[0].purpose) for asks in requests}) < len(hashes) // 4
 
 
 @given(requests())
@@ -399,7 +432,8 @@ def test_any_bytes_are_read_or_refused(text: bytes | str) -> None:
     assert DESCRIPTION.fullmatch(str(caught.value))
 
 
-@given(st.integers(0, LAST_SECOND))
-def test_every_second_has_one_form(second: int) -> None:
-    assert parse_time(format_time(second)) == second
-    assert len(format_time(second)) == 20
+@given(requests(), requests())
+def test_two_requests_have_one_hash_only_if_they_are_the_same(
+    asks: tuple[Ask, ...], others: tuple[Ask, ...]
+) -> None:
+    assert (ask_hash(asks) == ask_hash(others)) is (asks == others)
