@@ -20,23 +20,25 @@ from typing import Any, TypeVar
 import msgspec
 
 from gateway import wire
+from policies.decide import Permit, Read, decide
 from policies.kinds import catalogue
 from policies.purposes import purposes
 from policies.request import format_details, parse_details
 from policies.strict import canonical
-from vault.grantkey import draw
+from vault.grantkey import Drawn, draw, pick_up, unwrap
 from vault.ids import BrandId, ClientId, DeviceId, GrantId, TouchpointId, VaultId
 from vault.ledger import Entry, Head
 from vault.observation import Observation
-from vault.person import KdfParams
+from vault.person import KdfParams, owner_key_id
 from vault.person import login_verifier as verifier_of
 from vault.store import asking, blackouts, grants, handover, people, replace, rewrite, rules, taught
 from vault.store.files import Files
 from vault.store.paths import DataDir
 from vault.store.reader import Reader
 from vault.store.records import No
+from vault.store.release import GrantKeys, Released, page
 from vault.store.writer import Arrival, Note, Writer
-from vault.suite import SUITE
+from vault.suite import SUITE, Recipient
 
 T = TypeVar("T")
 DAY_MS = 86_400_000
@@ -60,6 +62,7 @@ class OwnerHost:
         self.data, self.clock = DataDir(path), clock
         self.calls: list[str] = []
         self.url = ""
+        self._drawn: dict[GrantId, Drawn] = {}
         self._thread = ThreadPoolExecutor(1)  # the store belongs to one thread
         self.run(self._open)
 
@@ -98,7 +101,7 @@ class OwnerHost:
         """A brand's request, as the door hands it to the node."""
         asks = parse_details(msgspec.json.encode(details), catalogue(), purposes(), self.clock() // 1000)
         grant = GrantId.new(os.urandom)
-        drawn = draw(vault, grant, os.urandom)
+        drawn = self._drawn[grant] = draw(vault, grant, os.urandom)
         request = asking.Request(
             grant=grant,
             touchpoint=touchpoint,
@@ -114,6 +117,33 @@ class OwnerHost:
         if no is not None:
             raise AssertionError(no.what)
         return grant
+
+    def read_as(self, vault: VaultId, grant: GrantId, after: int = 0) -> list[Released]:
+        """What a brand's token opens now, page after page: decided, and with the grant's own keys."""
+        return self.run(lambda: list(self._pages(vault, grant, after)))
+
+    def keys(self, vault: VaultId, grant: GrantId) -> Recipient:
+        """The grant's key, from the token that the brand picked up."""
+        slot, wrapped = self.reader.slot(vault, grant), self.reader.wrapped_seed(vault, grant)
+        if slot is None or wrapped is None:
+            raise LookupError("the grant has ended")
+        token = pick_up(self._drawn[grant].auth_req_id, slot, wrapped, vault)
+        return unwrap(token, slot, wrapped, vault)
+
+    def _pages(self, vault: VaultId, grant: GrantId, after: int) -> Iterator[Released]:
+        self.writer.move(vault)
+        row, owner = self.reader.grant(vault, grant), self.reader.vault(vault)
+        if row is None or owner is None:
+            raise LookupError("no such grant")
+        permit = decide(Read(), row.state, self.clock())
+        if not isinstance(permit, Permit):
+            raise LookupError(permit.code)
+        key_id = owner_key_id(owner.hpke_public, owner.verify_key)
+        keys, more = GrantKeys(vault, grant, self.keys(vault, grant), key_id), True
+        while more:
+            found = page(self.reader, permit, keys, after, 7)  # small pages: paging is tested
+            yield from found.readings
+            after, more = found.last_seq, found.more
 
     def record(self, vault: VaultId, entry: Entry) -> None:
         """A line in the ledger, as before a brand's read."""
@@ -237,9 +267,9 @@ class OwnerHost:
                 if isinstance(prepared, No):
                     return _done(prepared)
                 return wire.Prepared(prepared.segments, prepared.last_seq)
-            case wire.CommitGrant(grant, boxes):
+            case wire.CommitGrant(grant, boxes, of):
                 pairs = [(one.segments, one.box) for one in boxes]
-                return _done(grants.commit(writer, vault, GrantId(grant), pairs))
+                return _done(grants.commit(writer, vault, GrantId(grant), pairs, of))
             case wire.Deny(grant, reason):
                 return _done(grants.deny(writer, vault, GrantId(grant), reason))
             case wire.Revoke(grant):

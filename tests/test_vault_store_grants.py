@@ -254,6 +254,7 @@ def test_boxes_of_history_must_name_segments_of_the_days_given(world: World) -> 
     writer.move(person.vault)
     terms = asked.terms(meter.selector())
     person.prepare(asked, person.statement(asked, terms))
+    of = person.in_force(asked)
     rows = world.reader.segments(person.vault, 0, 1 << 30)
     headers = [person.open_segment(row)[0] for row in rows]
     by_day = {header.day: bytes(header.segment) for header in headers}
@@ -261,9 +262,9 @@ def test_boxes_of_history_must_name_segments_of_the_days_given(world: World) -> 
     _, ledgers = world.reader.ledger(person.vault, 0, 100)
     ledger = bytes(person.open_segment(ledgers[0])[0].segment)
     for bad in (by_day[min(by_day)], ledger, bytes(SegmentId(bytes(16))), today + b"x", b"", today + ledger):
-        assert refused("refused", grants.commit(writer, person.vault, asked.grant, [(bad, b"box")]))
+        assert refused("refused", grants.commit(writer, person.vault, asked.grant, [(bad, b"box")], of))
         assert isinstance(state(asked), Preparing)
-    assert grants.commit(writer, person.vault, asked.grant, [(today, b"box")]) is None
+    assert grants.commit(writer, person.vault, asked.grant, [(today, b"box")], of) is None
 
 
 def test_a_grant_of_nobody_is_not_found(world: World) -> None:
@@ -272,7 +273,7 @@ def test_a_grant_of_nobody_is_not_found(world: World) -> None:
     signed = meter.person.statement(asked, asked.terms(meter.selector()))
     answers = [
         grants.prepare(world.writer, vault, nobody, signed),
-        grants.commit(world.writer, vault, nobody, []),
+        grants.commit(world.writer, vault, nobody, [], b""),
         grants.revoke(world.writer, vault, nobody),
         grants.deny(world.writer, vault, nobody, ""),
         grants.give_back(world.writer, vault, nobody),

@@ -54,15 +54,9 @@ def values(asked: Asked) -> list[object]:
     return [one.observation.value for one in asked.read()]
 
 
-def in_force(asked: Asked) -> bytes:
-    """What a change names as its predecessor."""
-    sql = "SELECT statement, rule FROM grant_ WHERE id = ?"
-    return grants.in_force(*asked.person.world.writer.file(asked.person.vault).row(sql, (asked.grant,)))
-
-
 def change(asked: Asked, terms: Terms, **other: object) -> Signed:
     """A signed change of a grant in force."""
-    return asked.person.statement(asked, terms, **{"predecessor": in_force(asked), **other})
+    return asked.person.statement(asked, terms, **{"predecessor": asked.person.in_force(asked), **other})
 
 
 def revise(asked: Asked, terms: Terms) -> None:
@@ -340,6 +334,18 @@ def test_a_change_is_done_once_and_its_statement_cannot_bring_it_back(world: Wor
         assert refused("conflict", grants.prepare(world.writer, wide.id, asked.grant, old))
 
 
+def test_boxes_of_the_terms_of_before_are_not_added_to_a_grant_that_was_narrowed(world: World) -> None:
+    """The second half of an approval comes late, when another client finished it and narrowed the grant."""
+    meter, asked, terms = given(world)
+    meter.send(50, kind="humidity")
+    (packed,) = world.writer.file(meter.person.vault).row("SELECT statement FROM grant_")
+    narrow = change(asked, replace(terms, selectors=(meter.selector(),)))
+    prepared = meter.person.prepare(asked, narrow)
+    with pytest.raises(RefusedError, match="changed"):
+        meter.person.commit(asked, terms, prepared.segments, msgspec.msgpack.decode(packed, type=Signed))
+    meter.person.commit(asked, replace(terms, selectors=(meter.selector(),)), prepared.segments, narrow)
+
+
 def test_a_paused_grant_goes_on_before_it_is_changed(world: World) -> None:
     meter, asked, terms = given(world)
     signed = change(asked, replace(terms, selectors=(meter.selector(),)))
@@ -351,7 +357,7 @@ def test_a_predecessor_is_the_body_of_the_statement_in_force(world: World) -> No
     meter, asked, terms = given(world)
     row = world.writer.file(meter.person.vault).row("SELECT statement FROM grant_")
     signed = msgspec.msgpack.decode(row[0], type=Signed)
-    assert in_force(asked) == hashlib.sha256(signed.body).digest()
+    assert meter.person.in_force(asked) == hashlib.sha256(signed.body).digest()
     revise(asked, replace(terms, selectors=(meter.selector(),)))
     (kept,) = world.writer.file(meter.person.vault).row("SELECT statement FROM grant_")
     newer = msgspec.msgpack.decode(kept, type=Signed)

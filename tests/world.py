@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -231,9 +232,20 @@ class Person:
             raise RefusedError(prepared)
         return prepared
 
-    def commit(self, asked: Asked, terms: Terms, segments: Iterable[SegmentRow]) -> None:
+    def commit(
+        self, asked: Asked, terms: Terms, segments: Iterable[SegmentRow], of: Signed | None = None
+    ) -> None:
         """The second half: keys of every lane that the terms give, of days that lie in their bounds."""
-        expect(grants.commit(self.world.writer, self.vault, asked.grant, self.boxes(asked, terms, segments)))
+        boxes = self.boxes(asked, terms, segments)
+        prepared = self.in_force(asked) if of is None else hashlib.sha256(of.body).digest()
+        expect(grants.commit(self.world.writer, self.vault, asked.grant, boxes, prepared))
+
+    def in_force(self, asked: Asked) -> bytes:
+        """What a change of a grant names as its predecessor."""
+        row = self.world.writer.file(self.vault).row(
+            "SELECT statement, rule FROM grant_ WHERE id = ?", (asked.grant,)
+        )
+        return grants.in_force(*row)
 
     def boxes(self, asked: Asked, terms: Terms, segments: Iterable[SegmentRow]) -> list[tuple[bytes, bytes]]:
         """The box of history, if there is any."""
@@ -278,16 +290,32 @@ class Person:
 
     def opened(self) -> list[Released]:
         """The same, of what is in the file now."""
-        reader, found = self.world.reader, list[Released]()
+        return self._opened().get("raw", [])
+
+    def buckets(self) -> dict[str, list[Released]]:
+        """Every bucket in the vault by its resolution, in the order in which they were sealed."""
+        self.world.flush(self)
+        return {resolution: found for resolution, found in self._opened().items() if resolution != "raw"}
+
+    def cut(self) -> set[int]:
+        """The days of which some bucket is not sealed, as the disk says."""
+        self.world.flush(self)
+        sql = "SELECT day FROM segment WHERE ledger = 0 AND cut = 1"
+        return {day for (day,) in self.world.writer.file(self.vault).rows(sql)}
+
+    def _opened(self) -> dict[str, list[Released]]:
+        reader, found = self.world.reader, defaultdict[str, list[Released]](list)
         for row in reader.segments(self.vault, -(1 << 31), 1 << 31):
             header, key, lanes = self.open_segment(row)
             for chunk in reader.chunks(self.vault, [header.segment], 0, 0, 1 << 40):
-                lane = lanes[chunk.number]
-                place = ChunkHeader(header, lane, chunk.first_seq, chunk.last_seq, chunk.count)
-                opened = open_chunk(resolution_key(lane_key(key, lane), "raw"), place, chunk.body)
+                lane, resolution = lanes[chunk.number], chunk.resolution
+                place = ChunkHeader(header, lane, chunk.first_seq, chunk.last_seq, chunk.count, resolution)
+                opened = open_chunk(resolution_key(lane_key(key, lane), resolution), place, chunk.body)
                 pairs = zip(opened.seqs, opened.observations, strict=True)
-                found += [Released(seq, lane.device, observation) for seq, observation in pairs]
-        return sorted(found, key=lambda one: one.seq)
+                found[resolution] += [Released(seq, lane.device, observation) for seq, observation in pairs]
+        for released in found.values():
+            released.sort(key=lambda one: one.seq)
+        return found
 
     def values(self) -> list[object]:
         """The values of all readings, in order of arrival."""

@@ -190,7 +190,7 @@ def _hand_over(session: Session, archive: Archive, row: GrantRow, terms: Terms, 
         Contents(archive),
     )
     boxes = seal_history(row.public, session.owner.key_id, session.pins.vault, grant, keys)
-    session.tell(wire.CommitGrant(grant, boxes), wire.Done)
+    session.tell(wire.CommitGrant(grant, boxes, hashlib.sha256(signed.body).digest()), wire.Done)
     return terms
 
 

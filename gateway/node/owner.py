@@ -129,10 +129,9 @@ class OwnerCalls:
                 return people.revoke_touchpoint(writer, vault, TouchpointId(touchpoint))
             case Prepare(grant=grant, statement=statement):
                 return grants.prepare(writer, vault, GrantId(grant), statement)
-            case CommitGrant(grant=grant, boxes=boxes):
-                return grants.commit(
-                    writer, vault, GrantId(grant), [(box.segments, box.box) for box in boxes]
-                )
+            case CommitGrant(grant=grant, boxes=boxes, of=of):
+                pairs = [(box.segments, box.box) for box in boxes]
+                return grants.commit(writer, vault, GrantId(grant), pairs, of)
             case Deny(grant=grant, reason=reason):
                 return grants.deny(writer, vault, GrantId(grant), reason)
             case Revoke(grant=grant):

@@ -152,10 +152,12 @@ class SealedKeys(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CommitGrant(Call, frozen=True):
-    """-> Done.  Only now is the grant active."""
+    """-> Done.  Only now is the grant active.  ``of`` is SHA-256 of the body of the statement that was
+    prepared: boxes for other terms, of a call that comes late, are refused."""
 
     grant: bytes
     boxes: list[SealedKeys]
+    of: bytes
 
 
 class Deny(Call, frozen=True):

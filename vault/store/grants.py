@@ -140,8 +140,14 @@ def in_force(signed: bytes | None, rule: bytes | None) -> bytes:
         return hashlib.sha256(msgspec.msgpack.decode(signed, type=Signed).body).digest()
 
 
-def commit(writer: Writer, vault: VaultId, grant: GrantId, boxes: list[tuple[bytes, bytes]]) -> No | None:
-    """Add the boxes of history; only now is the grant active."""
+def commit(
+    writer: Writer, vault: VaultId, grant: GrantId, boxes: list[tuple[bytes, bytes]], of: bytes
+) -> No | None:
+    """Add the boxes of history; only now is the grant active.
+
+    ``of`` is SHA-256 of the body of the statement that was prepared: what was sealed by terms of before,
+    and comes late, must not be added to a grant that was narrowed since.
+    """
     file = writer.file(vault)
     state = file.state(grant)
     if state is None:
@@ -149,6 +155,8 @@ def commit(writer: Writer, vault: VaultId, grant: GrantId, boxes: list[tuple[byt
     after = advance(state, Commit(writer.now()))
     if isinstance(after, Refusal):
         return No("conflict", after.reason)
+    if of != in_force(*file.row("SELECT statement, rule FROM grant_ WHERE id = ?", (grant,))):
+        return _OTHER
     for segments, _ in boxes:
         if not segments or not all(_given(file, segment, after) for segment in _split(segments)):
             return No("refused", "a box names a segment outside the approved time")
