@@ -62,7 +62,7 @@ class Memory:
 
     def chunk_index(
         self,
-        vault: VaultId,
+        vault: VaultId,  # noqa: ARG002
         after: int,
         resolutions: Sequence[str],
         first_day: int,

@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 
 from cli import __version__
-from tests.bench import approve, bridge, connections, dialects, ingest, read, revoke, start, storage
+from tests.bench import approve, bridge, connections, dialects, ingest, preview, read, revoke, start, storage
 from tests.bench.report import Report, Section, render
 from tests.bench.sizes import FULL, QUICK, Size
 from tests.bench.year import opened, write_year
@@ -34,6 +34,7 @@ NAMES: Final = (
     "storage",
     "read",
     "approve",
+    "preview",
     "revoke",
     "start",
 )
@@ -64,6 +65,8 @@ def sections(size: Size, names: Sequence[str], directory: Path) -> Iterator[Sect
                     yield approve.measure(size, home, directory)
                 if "revoke" in names:
                     yield revoke.measure(size, home)
+    if "preview" in names:
+        yield preview.measure(size, directory)
     if "start" in names:
         yield start.measure(size)
 

@@ -10,10 +10,10 @@ import random
 from collections.abc import Iterator
 from typing import Final
 
+from vault.bucket import DAY_MS
 from vault.ids import DeviceId, VaultId
 from vault.observation import Observation
 from vault.store.files import Files
-from vault.store.lanes import DAY_MS
 from vault.store.paths import DataDir
 from vault.store.writer import Arrival, Writer
 
