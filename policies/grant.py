@@ -21,6 +21,7 @@ from policies.terms import terms_hash as terms_hash
 
 UNUSED_MS = 90 * DAY * 1000  # a grant that nobody uses for so long ends
 GAPS_MAX = 64  # pauses of one grant
+USE_MS = 3_600_000  # for so long the further pages of a use are given
 DEFAULT_BUDGET = 24  # answers in a UTC day, where terms of mode answer say nothing
 
 RefusalCode = Literal[

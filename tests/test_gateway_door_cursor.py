@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.door.cursor import read_cursor, write_cursor
+from gateway.door.cursor import Place, _write, read_cursor, write_cursor
 from gateway.door.errors import ProblemError
 from gateway.door.forms import Query
 from vault.ids import GrantId
@@ -19,28 +19,45 @@ GRANT = GrantId(b"g" * 16)
 QUERY = Query(("energy", "power"), 1, 2, 1000, "")
 
 
-def made(after: int = 7, token: str = "token", grant: GrantId = GRANT, query: Query = QUERY) -> str:
+PLACE = Place(7, 3, 1_000, 9)
+
+
+def made(place: Place = PLACE, token: str = "token", grant: GrantId = GRANT, query: Query = QUERY) -> str:
     """A cursor, by default the right one."""
-    return write_cursor(token, grant, query, after)
+    return write_cursor(token, grant, query, place)
 
 
-def read(cursor: str, query: Query = QUERY) -> int:
+def read(cursor: str, query: Query = QUERY) -> Place:
     """What the door makes of it."""
     return read_cursor("token", GRANT, msgspec.structs.replace(query, cursor=cursor))
 
 
-@given(st.integers(0, 2**63 - 1))
-def test_a_cursor_says_where_to_go_on(after: int) -> None:
-    assert read(made(after)) == after
+big = st.integers(0, 2**63 - 1)
+
+
+@given(st.builds(Place, big, st.integers(0, 2**31), big, big))
+def test_a_cursor_says_where_to_go_on(place: Place) -> None:
+    assert read(made(place)) == place
+
+
+def test_a_use_goes_on_for_an_hour() -> None:
+    assert PLACE.goes_on(PLACE.began)
+    assert PLACE.goes_on(PLACE.began + 3_600_000 - 1)
+    assert not PLACE.goes_on(PLACE.began + 3_600_000)
+    assert not Place(7).goes_on(0)  # none was begun
+
+
+def test_a_cursor_of_before_there_were_uses_is_still_read() -> None:
+    assert read(_write("token", GRANT, QUERY, 1, Place(7))) == Place(7)
 
 
 def test_without_a_cursor_reading_begins_at_the_beginning() -> None:
-    assert read("") == 0
+    assert read("") == Place()
 
 
 def test_the_order_of_kinds_and_the_size_of_pages_may_change() -> None:
     other = msgspec.structs.replace(QUERY, kinds=("power", "energy"), limit=3)
-    assert read(made(), other) == 7
+    assert read(made(), other) == PLACE
 
 
 FOREIGN = {
@@ -84,4 +101,4 @@ def test_no_forged_cursor_is_taken() -> None:
         except ProblemError:
             pass
     assert taken == 0
-    assert read(made()) == 7  # the control: what was not forged is taken
+    assert read(made()) == PLACE  # the control: what was not forged is taken

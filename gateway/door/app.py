@@ -16,7 +16,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.types import Message, Scope
 
-from gateway.door import data, grants, oauth, owner
+from gateway.door import answers, data, grants, oauth, owner
 from gateway.door.config import DoorConfig
 from gateway.door.context import Door
 from gateway.door.errors import DoorError, OAuthError, ProblemError
@@ -56,6 +56,7 @@ HANDLERS: Final = (
     grants.show_grant,
     grants.return_grant,
     data.observations,
+    answers.answers,
     owner.owner_call,
     owner.owner_salts,
     owner.owner_login,

@@ -112,8 +112,10 @@ class Door:
         if len(self._served) > SERVED_MAX:
             self.retire(self.clock())
 
-    def ended(self, grant: GrantId) -> None:
-        """The grant is over: forget its keys, and make room for a door that never had them."""
+    def forget(self, grant: GrantId) -> None:
+        """The grant is over, rests, or gives something else now: forget its keys, and make room for a door
+        that never had them.
+        """
         self.keys.drop(grant)
         if grant in self._served:
             self._served.discard(grant)
@@ -130,7 +132,11 @@ class Door:
         self.keys.sweep(now)
         for grant in list(self._served):
             if self.in_force(grant) is None:
-                self.ended(grant)
+                self.forget(grant)
+        for grant, state in self.keys.states():
+            row = self.in_force(grant)
+            if row is None or row.state != state:
+                self.forget(grant)
         for record in self.refusals.due(now, everything=closing):
             try:
                 reply = await self.node.call(record)

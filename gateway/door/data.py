@@ -1,40 +1,27 @@
-"""Reading under a grant: authenticated by its key, decided per page, told to the ledger, then sent.
-
-The order is the point.  Keys open only for who holds the token; a page is released only against a permit; its
-entry in the ledger is durable before its first byte leaves; and whether the grant is still in force is looked
-up once more after that, so that a revocation is never later than one page.
-"""
+"""Reading under a grant: page after page, in order of arrival (access.py has the order of what is done)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
 from urllib.parse import quote, urlencode
 
-import msgspec
 from litestar import Response, get
 
+from gateway.door import access
 from gateway.door.context import Door, Held
-from gateway.door.cursor import read_cursor, write_cursor
-from gateway.door.errors import (
-    ProblemError,
-    bad_query,
-    frozen,
-    insufficient_scope,
-    invalid_token,
-    slow,
-    unavailable,
-)
+from gateway.door.cursor import Place, read_cursor, write_cursor
 from gateway.door.forms import Query, parse_bearer, parse_query
 from gateway.door.http import Answer, HttpRequest, TheDoor, source
 from gateway.senmlout import MEDIA_TYPE, encode
-from gateway.wire import FirstUse, Flush, Record
-from policies.decide import Permit, Read, decide
-from policies.iso8601 import format_time
-from vault.errors import FormatError, SealError
-from vault.grantkey import grant_of_token
-from vault.ids import BrandId, GrantId
-from vault.ledger import Entry
-from vault.store.live import Frozen
+from policies.decide import Permit, Read
+from policies.grant import Active
+from policies.iso8601 import DAY, format_time
+from vault.ids import DeviceId
+from vault.segment import RAW
 from vault.store.release import Page, page
+
+MOST_SPANS: Final = 64  # in a header
 
 
 @get("/observations")
@@ -42,108 +29,76 @@ async def observations(request: HttpRequest, door: TheDoor) -> Answer:
     """One page of readings in order of arrival, and where the next begins."""
     query = parse_query(request.scope["query_string"])
     token = parse_bearer(request.scope["headers"])
-    held = _authenticate(door, token, source(request))
-    wait = door.grants.take(held.grant, door.clock())
-    if wait:
-        raise slow(wait)
+    held = access.authenticate(door, token, source(request))
     read = Read(query.kinds, query.since, query.until)
-    permit = _permit(door, held, read)
-    after = read_cursor(token, held.grant, query)
-    if any(held.slot.pickup_salt):
-        await door.tell(FirstUse(held.grant))
-    await door.tell(Flush(held.vault))
-    found = _open(door, held, permit, after, query.limit)
-    await door.tell(Record(held.grant, _entry(door, held, permit, found)))
-    _permit(door, _look_again(door, held), read)
-    door.serve(held.grant)
-    cursor = write_cursor(token, held.grant, query, found.last_seq)
+    allowed = access.permit(door, held, read)
+    place = read_cursor(token, held.grant, query)
+    await access.catch_up(door, held)
+    place = await _begin(door, held, read, place)
+    with access.opened(door, held) as keys:
+        upto = place.upto if place.use else None
+        found = page(door.reader, allowed, keys, place.after, query.limit, upto)
+    incomplete = incomplete_days(door, held, allowed)
+    await access.account(door, held, read, allowed, len(found.readings))
+    cursor = write_cursor(token, held.grant, query, _goes_on(place, found))
     headers = {
         "Link": f'<{_next(door, query, cursor)}>; rel="next"',
         "Hypertouch-More": "true" if found.more else "false",
+        **_uses_left(door, held),
+        **({"Hypertouch-Incomplete": spans_of(incomplete)} if incomplete else {}),
     }
     return Response(encode(found.readings), media_type=MEDIA_TYPE, headers=headers)
 
 
-def _authenticate(door: Door, token: str, source: str) -> Held:
-    """Whoever unwraps the grant's key holds its token.
-
-    Raises:
-        ProblemError: it opens nothing, whatever the reason; or too many such tokens from this address.
-    """
-    now = door.clock()
-    wait = door.failures.wait(("token", source), now)
-    if wait:
-        raise slow(wait)
-    try:
-        grant = grant_of_token(token)
-    except FormatError:
-        door.failures.charge(("token", source), now)
-        raise invalid_token() from None
-    vault = door.reader.locate(grant)
-    held = door.hold(token, vault, grant) if vault else None
-    if held is None:
-        door.failures.charge(("token", source), now)
-        raise _refused(door, grant, "token")
-    return held
+def incomplete_days(door: Door, held: Held, allowed: Permit) -> list[int]:
+    """Days of the range of which not every bucket is there yet; none where raw readings are given."""
+    devices = {one.device for one in allowed.selectors if one.resolution != RAW}
+    if not devices or allowed.empty:
+        return []
+    today = door.now() // (DAY * 1000)
+    first, last = allowed.data_from // DAY, min((allowed.data_until - 1) // DAY, today)
+    named = [bytes(DeviceId.parse(device)) for device in sorted(devices)]
+    return door.reader.incomplete_days(held.vault, named, first, last, today)
 
 
-def _look_again(door: Door, held: Held) -> Held:
-    """The grant as it is now; it may have ended while the page was made. Raises ProblemError."""
-    slot, row = door.reader.slot(held.vault, held.grant), door.reader.grant(held.vault, held.grant)
-    if slot is None or row is None or slot.pepper != held.slot.pepper:
-        raise _refused(door, held.grant, "ended")
-    return msgspec.structs.replace(held, row=row, slot=slot)
-
-
-def _permit(door: Door, held: Held, read: Read) -> Permit:
-    """What may be released now; raises ProblemError."""
-    now = door.now()
-    if door.reader.clock().frozen is not Frozen.NO:
-        raise frozen()
-    decided = decide(read, held.row.state, now)
-    if isinstance(decided, Permit):
-        return decided
-    if decided.code == "invalid_request":
-        raise bad_query(decided.reason)
-    if decided.code == "insufficient_scope":
-        door.refusals.note(held.grant, held.row.brand, decided.code, now)
-        raise insufficient_scope()
-    raise _refused(door, held.grant, decided.code)
-
-
-def _refused(door: Door, grant: GrantId, why: str) -> ProblemError:
-    """Unknown, expired and revoked are one answer; that somebody tried is told to whose grant it is."""
-    found = door.find(grant)
-    if found is not None:
-        door.refusals.note(grant, found[1].brand, why, door.clock())
-        if why != "token" or door.in_force(grant) is None:
-            door.ended(grant)
-    return invalid_token()
-
-
-def _open(door: Door, held: Held, permit: Permit, after: int, limit: int) -> Page:
-    try:
-        keys = door.keys.keys(held.owner, held.grant, held.recipient, door.clock())
-        return page(door.reader, permit, keys, after, limit)
-    except SealError:
-        # Boxes or chunks went away under us: the grant has just ended, or the file is damaged.
-        if door.in_force(held.grant) is None:
-            raise _refused(door, held.grant, "ended") from None
-        raise unavailable() from None
-
-
-def _entry(door: Door, held: Held, permit: Permit, found: Page) -> Entry:
-    """What the person will see; the bounds are the permit's, in seconds."""
-    return Entry(
-        door.clock(),
-        "read",
-        grant=held.grant.text,
-        brand=BrandId(held.row.brand).text,
-        kinds=tuple(sorted({selector.kind for selector in permit.selectors})),
-        since=permit.data_from,
-        until=permit.data_until,
-        readings=len(found.readings),
+def spans_of(days: Iterable[int]) -> str:
+    """Days and stretches of days, as in ISO 8601; of very many the last one is as long as needed."""
+    stretches: list[tuple[int, int]] = []
+    for day in days:
+        if stretches and (day == stretches[-1][1] + 1 or len(stretches) == MOST_SPANS):
+            stretches[-1] = (stretches[-1][0], day)
+        else:
+            stretches.append((day, day))
+    return ", ".join(
+        _date(first) if first == last else f"{_date(first)}/{_date(last)}" for first, last in stretches
     )
+
+
+async def _begin(door: Door, held: Held, read: Read, place: Place) -> Place:
+    """Within which use this page is; a new one is counted before anything is read."""
+    state = held.row.state
+    if not isinstance(state, Active) or state.terms.uses is None or place.goes_on(door.clock()):
+        return place
+    upto = door.reader.last_seq(held.vault)
+    began = door.clock()
+    number = await access.count_use(door, held)
+    access.permit(door, held, read, used=number - 1)
+    return Place(place.after, number, began, upto)
+
+
+def _goes_on(place: Place, found: Page) -> Place:
+    """Where the next page begins; after the last page of a use, another one does."""
+    if found.more:
+        return Place(found.last_seq, place.use, place.began, place.upto)
+    return Place(found.last_seq)
+
+
+def _uses_left(door: Door, held: Held) -> dict[str, str]:
+    state = held.row.state
+    if not isinstance(state, Active) or state.terms.uses is None:
+        return {}
+    left = state.terms.uses - door.reader.counter(held.vault, held.grant).uses
+    return {"Hypertouch-Uses-Left": str(max(0, left))}
 
 
 def _next(door: Door, query: Query, cursor: str) -> str:
@@ -156,3 +111,7 @@ def _next(door: Door, query: Query, cursor: str) -> str:
     ]
     pairs += [("limit", str(query.limit)), ("cursor", cursor)]
     return f"{door.config.public_url}/observations?{urlencode(pairs, quote_via=quote)}"
+
+
+def _date(day: int) -> str:
+    return format_time(day * DAY).partition("T")[0]

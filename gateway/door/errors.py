@@ -122,6 +122,65 @@ def insufficient_scope() -> ProblemError:
     )
 
 
+def answers_only() -> ProblemError:
+    """The grant is in force, and gives figures instead of the data."""
+    return ProblemError(
+        "answers-only",
+        "The grant gives answers, and not the data.",
+        "Ask for a figure at POST /answers.",
+        403,
+    )
+
+
+def used_up() -> ProblemError:
+    """The grant may be read so many times, and was."""
+    return ProblemError(
+        "used-up",
+        "The grant was used as often as it may be.",
+        "Follow the next link of a use that has begun within its hour, or ask for a new grant.",
+        403,
+    )
+
+
+def paused() -> ProblemError:
+    """The person lets the grant rest; told to nobody but who holds its key."""
+    return ProblemError(
+        "paused",
+        "The person has paused the grant.",
+        "Keep the token and try again another day: of the time of a pause nothing is given.",
+        403,
+    )
+
+
+def changing(retry_after: int = 10) -> ProblemError:
+    """The person narrows or extends the grant just now, or did so while the answer was made."""
+    return ProblemError(
+        "changing",
+        "The person is changing the grant.",
+        "Nothing was released. Try again after as long as Retry-After says; introspect it for what it gives.",
+        503,
+        {"Retry-After": str(retry_after)},
+    )
+
+
+def budget_exhausted(retry_after: int) -> ProblemError:
+    """The answers of this UTC day are given."""
+    return ProblemError(
+        "budget-exhausted",
+        "The answers of this day are given.",
+        "Wait as long as Retry-After says: the budget is a new one at midnight of UTC.",
+        429,
+        {"Retry-After": str(retry_after)},
+    )
+
+
+def not_json() -> ProblemError:
+    """A body of another media type."""
+    return ProblemError(
+        "media-type", "The body is of another media type.", "Send it as application/json.", 415
+    )
+
+
 def slow(retry_after: int) -> ProblemError:
     """Too many requests."""
     return ProblemError(

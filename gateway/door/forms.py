@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
+import math
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
 
-from gateway.door.errors import ProblemError, bad_query, invalid_client, invalid_request, no_token
+from gateway.answers import FUNCTIONS, MOST_CELLS, PERIODS, Function, Period, Question
+from gateway.door.errors import (
+    ProblemError,
+    bad_query,
+    invalid_client,
+    invalid_request,
+    no_token,
+    not_json,
+)
 from policies.iso8601 import parse_time
 
 Headers = Iterable[tuple[bytes, bytes]]  # names in lower case, as ASGI has them
@@ -22,7 +32,13 @@ Headers = Iterable[tuple[bytes, bytes]]  # names in lower case, as ASGI has them
 FORM: Final = "application/x-www-form-urlencoded"
 MAX_FIELDS: Final = 64
 MAX_LIMIT: Final = 1000  # readings a page
+ANSWERS_BODY: Final = 4 << 10  # bytes
 _QUERY: Final = ("kind", "from", "until", "limit", "cursor")
+_DIGITS: Final = 32  # of a number
+_FORM: Final = (
+    f"A question has kind, function ({', '.join(FUNCTIONS)}) and period ({', '.join(PERIODS)}), and may have"
+    f" from, until, threshold (a number) and cells (a list of up to {MOST_CELLS} texts); nothing else."
+)
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -30,6 +46,18 @@ class Credentials(msgspec.Struct, frozen=True):
 
     client_id: str
     secret: str
+
+
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from"}):
+    """The body of ``POST /answers``."""
+
+    kind: str
+    function: Function
+    period: Period
+    since: str | None = None
+    until: str | None = None
+    threshold: float | None = None
+    cells: Annotated[tuple[str, ...], msgspec.Meta(max_length=MOST_CELLS)] = ()
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -110,6 +138,45 @@ def parse_query(raw: bytes) -> Query:
     )
 
 
+def parse_question(headers: Headers, query: bytes, body: bytes) -> Question:
+    """What is asked of ``POST /answers``.
+
+    Raises:
+        ProblemError: something in the address, another media type, not JSON, or anything unknown, named twice
+            or not of its form.
+    """
+    if query:
+        if b"access_token" in query:
+            raise token_in_url()
+        raise bad_query("Send the question in the body, nothing in the address.")
+    if (single(headers, b"content-type") or "").partition(";")[0].strip().lower() != "application/json":
+        raise not_json()
+    try:
+        members = json.loads(
+            body.decode(),
+            object_pairs_hook=_members,
+            parse_int=_number,
+            parse_float=_number,
+            parse_constant=_number,
+        )
+        asked = msgspec.convert(members, Asked)
+    except msgspec.ValidationError:
+        raise bad_query(_FORM) from None
+    except (ValueError, RecursionError):
+        raise bad_query("The body is not strict JSON in UTF-8, each member named once.") from None
+    times = {"from": asked.since, "until": asked.until}
+    given = {name: text for name, text in times.items() if text is not None}
+    return Question(
+        asked.kind,
+        asked.function,
+        asked.period,
+        _moment(given, "from"),
+        _moment(given, "until"),
+        asked.threshold,
+        asked.cells,
+    )
+
+
 def token_in_url() -> ProblemError:
     """Addresses end up in logs and histories; a token must not."""
     return bad_query(
@@ -159,6 +226,20 @@ def _basic(header: str) -> Credentials:
         return Credentials(unquote_plus(name, errors="strict"), unquote_plus(secret, errors="strict"))
     except (binascii.Error, UnicodeError):
         raise invalid_client() from None
+
+
+def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is named twice")
+    return members
+
+
+def _number(digits: str) -> float:
+    value = float(digits) if len(digits) <= _DIGITS else math.inf
+    if not math.isfinite(value):
+        raise ValueError("a number is too large, or none")
+    return value
 
 
 def _moment(given: Mapping[str, str], name: str) -> int | None:

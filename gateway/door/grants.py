@@ -34,7 +34,7 @@ async def introspect(request: HttpRequest, door: TheDoor) -> Answer:
     """Whether a token of one's own is in force (RFC 7662); everybody else's is not."""
     form = await read_form(request)
     brand = authenticate(door, request.scope["headers"], form, source(request))
-    row = _own_in_force(door, brand, form)
+    row = _own_token(door, brand, form)
     if row is None or not isinstance(row.state, Active):
         return answer_json({"active": False})
     terms = row.state.terms
@@ -57,10 +57,10 @@ async def revoke(request: HttpRequest, door: TheDoor) -> Answer:
     """Give a token back, and the grant with it (RFC 7009); a token that is none of one's own: done, too."""
     form = await read_form(request)
     brand = authenticate(door, request.scope["headers"], form, source(request))
-    row = _own_in_force(door, brand, form)
+    row = _own_token(door, brand, form)
     if row is not None:
         await door.tell(ReturnGrant(row.grant), oauth_unavailable)
-        door.ended(GrantId(row.grant))
+        door.forget(GrantId(row.grant))
     return answer_json({})
 
 
@@ -84,7 +84,7 @@ async def return_grant(request: HttpRequest, door: TheDoor, grant_id: FromPath[s
     reply = await door.ask(ReturnGrant(row.grant))
     match reply:
         case Done():
-            door.ended(GrantId(row.grant))
+            door.forget(GrantId(row.grant))
             return Response(None, status_code=204)
         case Refused(code="conflict"):
             raise ProblemError("ended", "The grant has ended already.", "There is nothing left to end.", 409)
@@ -92,20 +92,19 @@ async def return_grant(request: HttpRequest, door: TheDoor, grant_id: FromPath[s
             raise unavailable()
 
 
-def _own_in_force(door: Door, brand: BrandRow, form: dict[str, str]) -> GrantRow | None:
-    """The grant whose token this is, if it is this brand's and in force."""
+def _own_token(door: Door, brand: BrandRow, form: dict[str, str]) -> GrantRow | None:
+    """The grant whose token this is, if it is this brand's and has not ended."""
     if "token" not in form:
         raise invalid_request("token is missing.")
     try:
         grant = grant_of_token(form["token"])
     except FormatError:
         return None
-    row = door.in_force(grant)
-    if row is None or row.brand != brand.brand:
+    found = door.find(grant)
+    if found is None or found[1].brand != brand.brand:
         return None
-    vault = door.reader.locate(grant)
-    held = door.hold(form["token"], vault, grant) if vault else None
-    return held.row if held else None
+    held = door.hold(form["token"], found[0], grant)
+    return held.row if held and (not isinstance(held.row.state, Active) or door.in_force(grant)) else None
 
 
 def _own(request: HttpRequest, door: Door, grant_id: str) -> GrantRow:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 import msgspec
 
 from gateway.wire import NONCE_WINDOW_MS, Record
+from policies.grant import GrantState
 from vault.ids import BrandId, GrantId, VaultId
 from vault.ledger import Entry
 from vault.person import owner_key_id
@@ -26,18 +27,23 @@ class KeyRing:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._rings: OrderedDict[GrantId, tuple[GrantKeys, int]] = OrderedDict()
+        self._rings: OrderedDict[GrantId, tuple[GrantKeys, GrantState, int]] = OrderedDict()
 
-    def keys(self, owner: VaultRow, grant: GrantId, recipient: Recipient, now: int) -> GrantKeys:
-        """The grant's keys, with those that were sealed to it since; raises SealError."""
+    def keys(
+        self, owner: VaultRow, grant: GrantId, recipient: Recipient, state: GrantState, now: int
+    ) -> GrantKeys:
+        """The grant's keys, with those that were sealed to it since; raises SealError.
+
+        Those of other terms than ``state`` has are let go: a narrowed grant has fewer.
+        """
         known = self._rings.get(grant)
-        if known is None:
+        if known is None or known[1] != state:
             key_id = owner_key_id(owner.hpke_public, owner.verify_key)
             keys = GrantKeys(VaultId(owner.vault), grant, recipient, key_id)
         else:
             keys = known[0]
         keys.refresh(self._reader)
-        self._rings[grant] = (keys, now)
+        self._rings[grant] = (keys, state, now)
         self._rings.move_to_end(grant)
         if len(self._rings) > KEYS_MAX:
             self._rings.popitem(last=False)
@@ -49,9 +55,13 @@ class KeyRing:
 
     def sweep(self, now: int) -> None:
         """Let go of what nobody used for a minute."""
-        for grant, (_, used) in list(self._rings.items()):
+        for grant, (_, _, used) in list(self._rings.items()):
             if now - used >= KEYS_IDLE_MS:
                 del self._rings[grant]
+
+    def states(self) -> list[tuple[GrantId, GrantState]]:
+        """Of which grants there are keys, and as of when."""
+        return [(grant, state) for grant, (_, state, _) in self._rings.items()]
 
     def __len__(self) -> int:
         return len(self._rings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gateway.answers import FUNCTIONS, PERIODS
 from gateway.door.config import DoorConfig
 from policies.kinds import catalogue
 from policies.request import ACTIONS_SUPPORTED, DETAIL_TYPE, MODES_SUPPORTED, RESOLUTIONS_SUPPORTED
@@ -46,5 +47,7 @@ def protected_resource(config: DoorConfig) -> dict[str, object]:
         "actions_supported": list(ACTIONS_SUPPORTED),
         "resolutions_supported": list(RESOLUTIONS_SUPPORTED),
         "modes_supported": list(MODES_SUPPORTED),
+        "functions_supported": list(FUNCTIONS),
+        "periods_supported": list(PERIODS),
         "datatypes_supported": list(catalogue().names()),
     }

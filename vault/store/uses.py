@@ -10,6 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from policies.grant import DEFAULT_BUDGET, Active, Terms
+from policies.grant import USE_MS as USE_MS
 from vault.bucket import DAY_MS
 from vault.ids import GrantId, VaultId
 from vault.store.live import Counter
@@ -17,7 +18,6 @@ from vault.store.records import No
 from vault.store.transition import NOT_HERE, entry_of
 from vault.store.writer import Writer
 
-USE_MS: Final = 3_600_000  # for so long the further pages of a use are given
 BLOCK: Final = 4  # answers that one write of the live file reserves; a crash loses fewer
 
 

@@ -1,0 +1,259 @@
+"""Answers instead of data: one figure a day, week or month, made of what a grant gives and nothing else.
+
+Pure: readings and buckets in, figures out.  Whoever asks has decided beforehand what may go in, and has let
+it pass the limits of the grant.  A figure of fewer than ``FEWEST`` readings is not told, nor how many there
+were: it would be them.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, TypeAlias, get_args
+
+import msgspec
+
+from gateway.senmlout import Outgoing
+from policies.kinds import Kind, ValueType
+from vault.bucket import FEWEST, HOUR_MS, QUIET_MS, finish, gather
+from vault.cell import LEVELS, is_cell, parent
+from vault.gathering import Gathering, Numbers
+from vault.observation import Aggregate, Share, Stay, Summary, Tally
+from vault.segment import RAW
+
+Function: TypeAlias = Literal["mean", "min", "max", "sum", "count", "above", "below", "time_in", "dwell"]
+Period: TypeAlias = Literal["day", "week", "month"]
+
+FUNCTIONS: Final[tuple[Function, ...]] = get_args(Function)
+PERIODS: Final[tuple[Period, ...]] = get_args(Period)
+MOST_PERIODS: Final = 400  # in one answer
+MOST_CELLS: Final = 64
+FITTING: Final[dict[ValueType, tuple[Function, ...]]] = {
+    "number": ("mean", "min", "max", "sum", "count", "above", "below"),
+    "boolean": ("count", "time_in"),
+    "text": ("count",),
+    "place": ("count", "time_in", "dwell"),
+    "event": ("count",),
+}
+_DAY_S: Final = 86_400
+_Key: TypeAlias = tuple[bytes, str, str, int, str]  # device, channel, resolution, time, value or cell
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What is asked; bounds are seconds, half-open, None where the grant's are meant."""
+
+    kind: str
+    function: Function
+    period: Period
+    since: int | None = None
+    until: int | None = None
+    threshold: float | None = None
+    cells: tuple[str, ...] = ()
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The figure of one period, in seconds; ``complete`` when it will not change any more.
+
+    ``value`` and ``readings`` are None where there are too few readings to tell of.
+    """
+
+    since: int
+    until: int
+    value: float | None
+    unit: str
+    readings: int | None
+    complete: bool
+
+
+def misfit(question: Question, kind: Kind) -> str | None:
+    """Why a question cannot be asked of its kind, in a sentence; None: it can."""
+    fitting = FITTING[kind.type] if kind.resolutions != (RAW,) else ()
+    if question.function not in fitting:
+        known = f"only {', '.join(fitting)}" if fitting else "no function at all"
+        return f"Of this kind there is {known}."
+    if (question.function in ("above", "below")) != (question.threshold is not None):
+        return "above and below have a threshold, and no other function has."
+    zone = kind.type == "place" and question.function in ("time_in", "dwell")
+    if not zone and question.cells:
+        return "Only time_in and dwell of places have cells."
+    if zone and not 1 <= len(question.cells) <= (1 if question.function == "dwell" else MOST_CELLS):
+        return f"dwell has one cell, time_in of places 1 to {MOST_CELLS}."
+    if not all(any(is_cell(cell, name) for name in LEVELS) for cell in question.cells):
+        return f"A cell is an H3 index of a resolution among {', '.join(LEVELS)}."
+    return None
+
+
+def is_finer(question: Question, resolutions: Collection[str]) -> bool:
+    """Whether a cell of the question is finer than what is given at one of these resolutions."""
+    return "h3-5" in resolutions and any(is_cell(cell, "h3-7") for cell in question.cells)
+
+
+def periods(period: Period, since: int, until: int, now_s: int) -> list[tuple[int, int]] | None:
+    """The whole periods of UTC (weeks from Monday) within [since, until) that have begun; seconds.
+
+    None: there are more than ``MOST_PERIODS``.
+    """
+    found: list[tuple[int, int]] = []
+    begin = datetime.fromtimestamp(since // _DAY_S * _DAY_S, UTC)
+    if period == "week":
+        begin -= timedelta(days=begin.weekday())
+    elif period == "month":
+        begin = begin.replace(day=1)
+    while begin.timestamp() < min(until, now_s + 1):
+        end = _next(period, begin)
+        if begin.timestamp() >= since and end.timestamp() <= until:
+            if len(found) == MOST_PERIODS:
+                return None
+            found.append((int(begin.timestamp()), int(end.timestamp())))
+        begin = end
+    return found
+
+
+class Figures:
+    """Takes what was released, in the order of its arrival, and tells the figures of some periods."""
+
+    def __init__(self, question: Question, kind: Kind, spans: list[tuple[int, int]]) -> None:
+        self._question, self._kind, self._spans = question, kind, spans
+        self._cells = frozenset(question.cells)
+        self._hours: dict[tuple[bytes, str], dict[int, Gathering]] = {}
+        self._buckets: dict[_Key, Aggregate] = {}
+
+    def add(self, readings: Iterable[Outgoing]) -> None:
+        """Take some more.  A bucket that came again takes the place of the former one."""
+        for one in readings:
+            observation = one.observation
+            if isinstance(observation.value, Aggregate):
+                part = _part(observation.value)
+                key = (one.device, observation.channel, one.resolution, observation.time, part)
+                self._buckets[key] = observation.value
+            else:
+                hours = self._hours.setdefault((one.device, observation.channel), {})
+                start = observation.time // HOUR_MS * HOUR_MS
+                hour = hours.get(start)
+                if hour is None:
+                    hour = hours[start] = gather(self._kind.name, start)
+                hour.add((observation,))
+
+    def answers(self, now_ms: int, incomplete: Collection[int]) -> list[Answer]:
+        """One for each period; ``incomplete`` are the days whose buckets are not all there.  Call it once."""
+        starts = [since for since, _ in self._spans]
+        totals = [_Total() for _ in self._spans]
+        for time, bucket in self._figures():
+            index = bisect_right(starts, time // 1000) - 1
+            if index >= 0 and time // 1000 < self._spans[index][1]:
+                self._fold(totals[index], bucket)
+        return [
+            self._answer(span, total, now_ms, incomplete)
+            for span, total in zip(self._spans, totals, strict=True)
+        ]
+
+    def _figures(self) -> Iterator[tuple[int, Aggregate]]:
+        for key, bucket in self._buckets.items():
+            yield key[3], bucket
+        resolution = "h3-7" if self._kind.type == "place" else "hour"
+        for (_, channel), hours in self._hours.items():
+            for start in [start for start in hours if start + HOUR_MS not in hours]:
+                hours[start + HOUR_MS] = gather(self._kind.name, start + HOUR_MS)  # a state lasts into it
+            for start, hour in hours.items():
+                hour.close(hours.get(start - HOUR_MS))
+            for start, hour in hours.items():
+                if isinstance(hour, Numbers):
+                    if hour.count:
+                        yield start, Summary(hour.count, math.fsum(hour.sums), hour.low, hour.high, 0.0)
+                    continue
+                for made in finish(resolution, channel, self._kind.name, start, [hour]):
+                    if isinstance(made.value, Aggregate):
+                        yield start, made.value
+
+    def _fold(self, total: _Total, bucket: Aggregate) -> None:
+        total.readings += bucket.count
+        match bucket:
+            case Summary(sum=part, low=low, high=high):
+                total.sums.append(part)
+                total.lows.append(low)
+                total.highs.append(high)
+            case Tally(seconds=seconds):
+                total.seconds.append(seconds)
+            case Stay(cell=cell, seconds=seconds):
+                if cell in self._cells or (is_cell(cell, "h3-7") and parent(cell) in self._cells):
+                    total.seconds.append(seconds)
+            case Share():
+                pass
+
+    def _answer(
+        self, span: tuple[int, int], total: _Total, now_ms: int, incomplete: Collection[int]
+    ) -> Answer:
+        since, until = span
+        over = now_ms >= until * 1000 + QUIET_MS
+        whole = not any(day in incomplete for day in range(since // _DAY_S, until // _DAY_S))
+        enough = total.readings >= FEWEST
+        value = self._value(total) if enough else None
+        readings = total.readings if enough else None
+        return Answer(since, until, value, self._unit(), readings, over and whole)
+
+    def _value(self, total: _Total) -> float | None:
+        """None: what it is made of was left out by the person."""
+        threshold = self._question.threshold or 0.0
+        try:
+            match self._question.function:
+                case "mean":
+                    return math.fsum(total.sums) / total.readings
+                case "sum":
+                    return math.fsum(total.sums)
+                case "min":
+                    return min(total.lows)
+                case "max":
+                    return max(total.highs)
+                case "count":
+                    return total.readings
+                case "above":
+                    return sum(high > threshold for high in total.highs)
+                case "below":
+                    return sum(low < threshold for low in total.lows)
+                case "time_in" | "dwell":
+                    return sum(total.seconds)
+        except TypeError:
+            return None
+
+    def _unit(self) -> str:
+        match self._question.function:
+            case "count" | "above" | "below":
+                return "count"
+            case "time_in" | "dwell":
+                return "s"
+            case _:
+                return self._kind.unit
+
+
+class _Total:
+    """What the buckets of one period come to."""
+
+    __slots__ = ("highs", "lows", "readings", "seconds", "sums")
+
+    def __init__(self) -> None:
+        self.readings = 0
+        self.sums, self.lows, self.highs = list[float](), list[float](), list[float]()
+        self.seconds = list[int]()
+
+
+def _next(period: Period, begin: datetime) -> datetime:
+    match period:
+        case "day":
+            return begin + timedelta(days=1)
+        case "week":
+            return begin + timedelta(days=7)
+        case "month":
+            return (begin + timedelta(days=31)).replace(day=1)
+
+
+def _part(bucket: Aggregate) -> str:
+    """What tells a bucket's observations apart where it has several."""
+    match bucket:
+        case Share(value=value):
+            return value
+        case Stay(cell=cell):
+            return cell
+        case Summary() | Tally():
+            return ""
