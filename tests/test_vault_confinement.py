@@ -20,6 +20,7 @@ from policies.grant import Selector
 from tests.adversary import Disk, opened
 from tests.test_vault_texts import counter
 from vault import labels
+from vault.bucket import DAY_MS
 from vault.chunk import ChunkHeader
 from vault.grantkey import Drawn, draw, pick_up
 from vault.ids import DeviceId, GrantId, VaultId
@@ -29,7 +30,7 @@ from vault.person import Owner
 from vault.secrets import TOKEN_PREFIX, read_secret
 from vault.segment import LaneKey, SegmentHeader, seal_grant_box
 from vault.store.intake import Delta
-from vault.store.lanes import DAY_MS, LiveGrant, OpenVault
+from vault.store.lanes import LiveGrant, OpenVault
 from vault.store.sealing import seal_waiting
 
 VAULT = VaultId(b"v" * 16)

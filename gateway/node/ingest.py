@@ -20,11 +20,11 @@ from gateway.node.config import Exit
 from gateway.node.gaps import Gaps
 from gateway.node.known import Known
 from gateway.node.ports import Delivery, DeviceLink, Done
+from vault.bucket import DAY_MS
 from vault.device import client_key, dedupe_key, digest_with, message_hash, unwrap_notes, verifier
 from vault.errors import VaultError
 from vault.ids import DeviceId, VaultId
 from vault.ledger import Entry
-from vault.store.lanes import DAY_MS
 from vault.store.reader import Reader
 from vault.store.writer import Note, Writer
 

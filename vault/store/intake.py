@@ -75,6 +75,7 @@ class Delta(msgspec.Struct, array_like=True):
     head: Head | None = None
     learned: list[tuple[bytes, bytes]] = msgspec.field(default_factory=list)  # device, sealed lessons
     resent: list[tuple[bytes, int, bytes]] = msgspec.field(default_factory=list)  # device, day, digests
+    cuts: list[int] = msgspec.field(default_factory=list)  # days of which a bucket is not sealed
 
 
 _COUNTS: Final = tuple(name for name in DeviceDelta.__struct_fields__ if name not in ("id", "last_seen"))
@@ -100,6 +101,7 @@ def condense(delta: Delta) -> None:
     for device, day, blob in delta.resent:
         days.setdefault((device, day), []).append(blob)
     delta.resent = [(device, day, b"".join(blobs)) for (device, day), blobs in days.items()]
+    delta.cuts = sorted(set(delta.cuts))
 
 
 def join(deltas: list[Delta]) -> Delta:

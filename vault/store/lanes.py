@@ -3,15 +3,23 @@
 Readings share a lane only if the same recipients may read them when they are written, by event time.
 Every (series, recipients) of a segment therefore has a *part* of its own, numbered by the writer; a change
 of recipients retires the lanes it touches, and their series go on under the next unused part.
+
+A key K_lr of a lane goes to exactly the grants in ``OpenLane.readers[r]``, which are chosen when the lane is
+opened and never change.  What is sealed under it spans a time that every one of these grants may read all
+of, and no other grant: a raw reading lies in the lane's stretch of time, and a bucket goes into a lane only
+if the grants that may read the whole bucket, at its resolution, are those.  A lane that is retired takes
+nothing more, because the owner's client may have sealed its keys to somebody else since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
-from policies.grant import Selector, Terms
+from policies.grant import Gap, Selector, Terms
+from vault.bucket import DAY_MS, coarser
 from vault.ids import DeviceId, Entropy, GrantId, SegmentId, VaultId
 from vault.labels import KEY_SIZE
 from vault.observation import Observation
@@ -27,60 +35,114 @@ from vault.segment import (
     seal_lane_name,
     seal_owner_box,
 )
+from vault.store.buckets import Bucket, Buckets, SeriesDay
 from vault.store.intake import Delta, LaneDelta, SegmentDelta
 from vault.suite import NONCE_SIZE
 
-DAY_MS = 86_400_000
 _BEGINNING, _END = -(1 << 62), 1 << 62
+_NOBODY: Final[tuple[LiveGrant, ...]] = ()
+_Readers = Mapping[str, tuple["LiveGrant", ...]]
 
 
 class LiveGrant(msgspec.Struct, frozen=True):
-    """A live grant as the writer needs it; bounds are milliseconds of event time, half-open."""
+    """A live grant as the writer needs it; bounds and gaps are milliseconds of event time, half-open.
+
+    A selector without a resolution gives raw readings: ``of`` leaves none.
+    """
 
     grant: GrantId
     public: bytes
     selectors: tuple[Selector, ...]
     since: int
     until: int
+    gaps: tuple[tuple[int, int], ...] = ()
 
     @classmethod
-    def of(cls, grant: GrantId, public: bytes, terms: Terms) -> LiveGrant:
-        """From the terms of a verified statement."""
-        return cls(grant, public, terms.selectors, terms.data_from * 1000, terms.data_until * 1000)
+    def of(cls, grant: GrantId, public: bytes, terms: Terms, gaps: Sequence[Gap] = ()) -> LiveGrant:
+        """From the terms of a verified statement, and when it was paused (seconds)."""
+        explicit = (msgspec.structs.replace(s, resolution=terms.resolution_of(s)) for s in terms.selectors)
+        paused = tuple((since * 1000, until * 1000) for since, until in gaps)
+        return cls(grant, public, tuple(explicit), terms.data_from * 1000, terms.data_until * 1000, paused)
 
-    def selects(self, device: str, channel: str, kind: str) -> bool:
-        """Whether a series is among those that were granted; one of the vault's own kinds never is."""
-        return not is_reserved(kind) and any(
-            s.kind == kind and s.device == device and (s.channels is None or channel in s.channels)
+    def reads(self, device: str, channel: str, kind: str) -> str | None:
+        """At which resolution a series was granted, the finest of several; None: it was not.
+
+        One of the vault's own kinds never is, nor any at a resolution that it does not have.
+        """
+        if is_reserved(kind):
+            return None
+        given = {
+            s.resolution or RAW
             for s in self.selectors
-        )
+            if s.kind == kind and s.device == device and (s.channels is None or channel in s.channels)
+        }
+        if not given:
+            return None
+        return next((r for r in (RAW, *coarser(kind)) if r in given), None)
+
+    def may(self, since: int, until: int) -> bool:
+        """Whether all of a time lies in the bounds, and nothing of it in a gap."""
+        within = self.since <= since and until <= self.until
+        return within and all(until <= begins or ends <= since for begins, ends in self.gaps)
+
+
+class Blackout(msgspec.Struct, frozen=True):
+    """A time in which nobody is given these kinds (None: any); milliseconds of event time, half-open."""
+
+    since: int
+    until: int
+    kinds: frozenset[str] | None = None
+
+    def covers(self, kind: str) -> bool:
+        """Whether readings of this kind are kept back."""
+        return self.kinds is None or kind in self.kinds
 
 
 class OpenLane:
-    """A lane being written: its key, for whom, the event times it takes, and what waits for the commit."""
+    """A lane being written: for whom at which resolution, the event times it takes, and what waits.
 
-    __slots__ = ("key", "lane", "number", "observations", "readers", "segment", "seqs", "since", "until")
+    ``since`` and ``until`` bound its raw readings; a lane that was opened for a bucket takes none.
+    ``gathered`` is where its readings are counted, None: nowhere.
+    """
+
+    __slots__ = (
+        "gathered",
+        "key",
+        "lane",
+        "number",
+        "observations",
+        "readers",
+        "segment",
+        "seqs",
+        "since",
+        "until",
+    )
 
     def __init__(
         self,
         segment: OpenSegment,
         number: int,
         lane: Lane,
-        readers: tuple[LiveGrant, ...],
+        readers: _Readers,
         since: int,
         until: int,
+        gathered: SeriesDay | None = None,
     ) -> None:
         self.segment, self.number, self.lane = segment, number, lane
-        self.key = resolution_key(lane_key(segment.key, lane), RAW)
-        self.readers, self.since, self.until = readers, since, until
+        self.key = self.resolution_key(RAW)
+        self.readers, self.since, self.until, self.gathered = readers, since, until, gathered
         self.seqs: list[int] = []
         self.observations: list[Observation] = []
+
+    def resolution_key(self, resolution: str) -> bytes:
+        """The key of its chunks at a resolution."""
+        return resolution_key(lane_key(self.segment.key, self.lane), resolution)
 
 
 class OpenSegment:
     """A segment being written; its key exists here and in the owner's box, nowhere else."""
 
-    __slots__ = ("header", "key", "lanes", "last_write", "numbers", "parts")
+    __slots__ = ("cut", "header", "key", "lanes", "last_write", "numbers", "parts")
 
     def __init__(self, header: SegmentHeader, key: bytes) -> None:
         self.header, self.key = header, key
@@ -88,14 +150,24 @@ class OpenSegment:
         self.parts: dict[tuple[bytes, str, str], int] = {}
         self.numbers = 0
         self.last_write = 0
+        self.cut = False  # on disk: some of its readings are in no bucket
 
 
 class OpenVault:
-    """The open segments of one vault and the grants that new readings are sealed to."""
+    """The open segments of one vault, its open buckets, and the grants that new readings are sealed to."""
 
-    def __init__(self, vault: VaultId, hpke_public: bytes, owner_key_id: bytes, entropy: Entropy) -> None:
+    def __init__(
+        self,
+        vault: VaultId,
+        hpke_public: bytes,
+        owner_key_id: bytes,
+        entropy: Entropy,
+        buckets: Buckets | None = None,
+    ) -> None:
         self.vault, self._public, self._key_id, self._entropy = vault, hpke_public, owner_key_id, entropy
+        self.buckets = Buckets() if buckets is None else buckets
         self.readers: dict[GrantId, LiveGrant] = {}
+        self.blackouts: tuple[Blackout, ...] = ()
         self.segments: dict[int, OpenSegment] = {}
         self._index: dict[tuple[bytes, int, str, str], list[OpenLane]] = {}
         self._fresh: list[OpenLane] = []  # opened since the last commit that is durable
@@ -110,7 +182,33 @@ class OpenVault:
             for lane in lanes:
                 if lane.since <= time < lane.until:
                     return lane
-        return self._open_lane(device, observation, delta, now)
+        return self._lane_of_readings(device, observation, delta, now)
+
+    def lane_of_bucket(self, bucket: Bucket, delta: Delta) -> OpenLane | None:
+        """A lane whose readers at the bucket's resolution are those who may read all of it.
+
+        None: its segment is written no more.
+        """
+        segment = self.segments.get(bucket.day)
+        if segment is None:
+            return None
+        readers = self._readers_of(
+            bucket.device.text, bucket.channel, bucket.kind, bucket.resolution, bucket.start, bucket.end
+        )
+        place = (bucket.device, bucket.day, bucket.channel, bucket.kind)
+        for lane in self._index.get(place, ()):
+            if _same(lane.readers.get(bucket.resolution, _NOBODY), readers):
+                return lane
+        return self._open_lane(
+            segment,
+            bucket.device,
+            bucket.channel,
+            bucket.kind,
+            {bucket.resolution: readers},
+            (0, 0),
+            None,
+            delta,
+        )
 
     def new_segment(self, day: int, delta: Delta, *, ledger: bool = False) -> OpenSegment:
         """Open a segment and write its owner's box; it is the caller's to keep."""
@@ -124,9 +222,14 @@ class OpenVault:
         """Append the grants' boxes for the lanes that this commit opened: one box a grant."""
         keys: dict[GrantId, list[LaneKey]] = {}
         for lane in self._fresh:
-            entry = LaneKey(lane.segment.header.segment, lane.number, lane.lane.encode(), RAW, lane.key)
-            for reader in lane.readers:
-                keys.setdefault(reader.grant, []).append(entry)
+            segment, name = lane.segment.header.segment, lane.lane.encode()
+            for resolution, readers in lane.readers.items():
+                if not readers:
+                    continue
+                key = lane.key if resolution == RAW else lane.resolution_key(resolution)
+                entry = LaneKey(segment, lane.number, name, resolution, key)
+                for reader in readers:
+                    keys.setdefault(reader.grant, []).append(entry)
         for grant, entries in keys.items():
             segments, box = seal_grant_box(
                 self.readers[grant].public, self._key_id, self.vault, grant, entries
@@ -160,9 +263,32 @@ class OpenVault:
         if reader := self.readers.pop(grant, None):
             self._retire(reader.selectors)
 
+    def is_written(self, segment: bytes, number: int) -> bool:
+        """Whether more may still come into a lane: it is open, and no change of recipients retired it."""
+        return any(
+            lane.number == number and lane.segment.header.segment == segment
+            for lanes in self._index.values()
+            for lane in lanes
+        )
+
+    def set_blackouts(self, blackouts: Iterable[Blackout]) -> None:
+        """From now on nobody is given what lies in these times, and it is in no bucket.
+
+        Open buckets that may hold something of it are cut: they are never sealed.
+        """
+        before, self.blackouts = self.blackouts, tuple(blackouts)
+        changed = set(before) ^ set(self.blackouts)
+        if not changed:
+            return
+        for place in [p for p in self._index if any(one.covers(p[3]) for one in changed)]:
+            del self._index[place]
+        for one in set(self.blackouts) - set(before):
+            self.buckets.blind(one.since, one.until, one.covers)
+
     def close(self, day: int) -> OpenSegment:
-        """Take a segment out of use."""
+        """Take a segment out of use; its ``cut`` says whether a bucket of its day was not sealed."""
         segment = self.segments.pop(day)
+        segment.cut |= self.buckets.close(day)
         for place in [place for place in self._index if place[1] == day]:
             del self._index[place]
         return segment
@@ -172,7 +298,9 @@ class OpenVault:
         for place in [p for p in self._index if (DeviceId(p[0]).text, p[3]) in touched]:
             del self._index[place]
 
-    def _open_lane(self, device: DeviceId, observation: Observation, delta: Delta, now: int) -> OpenLane:
+    def _lane_of_readings(
+        self, device: DeviceId, observation: Observation, delta: Delta, now: int
+    ) -> OpenLane:
         channel, kind, time = observation.channel, observation.kind, observation.time
         day = time // DAY_MS
         segment = self.segments.get(day)
@@ -180,26 +308,66 @@ class OpenVault:
             segment = self.segments[day] = self.new_segment(day, delta)
             self._begun.append(day)
         segment.last_write = now
-        readers, since, until = self._readers_at(device.text, channel, kind, time)
+        raw, since, until, dark = self._readers_at(device.text, channel, kind, time)
+        readers = {RAW: raw}
+        start = day * DAY_MS
+        for resolution in () if is_reserved(kind) else coarser(kind):
+            readers[resolution] = self._readers_of(
+                device.text, channel, kind, resolution, start, start + DAY_MS
+            )
+        gathered = None if dark else self.buckets.find(device, channel, kind, day)
+        return self._open_lane(segment, device, channel, kind, readers, (since, until), gathered, delta)
+
+    def _open_lane(
+        self,
+        segment: OpenSegment,
+        device: DeviceId,
+        channel: str,
+        kind: str,
+        readers: _Readers,
+        times: tuple[int, int],
+        gathered: SeriesDay | None,
+        delta: Delta,
+    ) -> OpenLane:
         series = (bytes(device), channel, kind)
         part = segment.parts.get(series, 0)
         segment.parts[series] = part + 1
         lane = Lane(device, channel, kind, part)
-        opened = OpenLane(segment, segment.numbers, lane, readers, since, until)
+        opened = OpenLane(segment, segment.numbers, lane, readers, *times, gathered)
         segment.numbers += 1
         segment.lanes[opened.number] = opened
         name = seal_lane_name(segment.key, segment.header, opened.number, lane, self._entropy(NONCE_SIZE))
         delta.lanes.append(LaneDelta(segment.header.segment, opened.number, device, name))
-        self._index.setdefault((device, day, channel, kind), []).append(opened)
+        self._index.setdefault((device, segment.header.day, channel, kind), []).append(opened)
         self._fresh.append(opened)
         return opened
 
     def _readers_at(
         self, device: str, channel: str, kind: str, time: int
-    ) -> tuple[tuple[LiveGrant, ...], int, int]:
-        """Who may read a series at this event time, and the stretch of time around it where that holds."""
-        matching = [r for r in self.readers.values() if r.selects(device, channel, kind)]
-        edges = [edge for r in matching for edge in (r.since, r.until)]
+    ) -> tuple[tuple[LiveGrant, ...], int, int, bool]:
+        """Who may read raw readings of a series at this event time; from when until when that holds around
+        it; and whether that is in a blackout, and so nobody.
+        """
+        matching = [r for r in self.readers.values() if r.reads(device, channel, kind) == RAW]
+        dark = [(one.since, one.until) for one in self.blackouts if one.covers(kind)]
+        stretches = [(r.since, r.until) for r in matching] + [gap for r in matching for gap in r.gaps]
+        edges = [edge for stretch in (*stretches, *dark) for edge in stretch]
         since = max((edge for edge in edges if edge <= time), default=_BEGINNING)
         until = min((edge for edge in edges if edge > time), default=_END)
-        return tuple(r for r in matching if r.since <= time < r.until), since, until
+        if any(begins <= time < ends for begins, ends in dark):
+            return _NOBODY, since, until, True
+        return tuple(r for r in matching if r.may(time, time + 1)), since, until, False
+
+    def _readers_of(
+        self, device: str, channel: str, kind: str, resolution: str, start: int, end: int
+    ) -> tuple[LiveGrant, ...]:
+        """Who may read all that a bucket of this time can hold."""
+        return tuple(
+            reader
+            for reader in self.readers.values()
+            if reader.reads(device, channel, kind) == resolution and reader.may(start, end)
+        )
+
+
+def _same(some: Collection[LiveGrant], others: Collection[LiveGrant]) -> bool:
+    return {reader.grant for reader in some} == {reader.grant for reader in others}

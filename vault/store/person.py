@@ -168,6 +168,18 @@ class PersonFile:
                 found.append(Blackout(since * 1000, end, kinds or None))
         return found
 
+    def last_seen(self) -> dict[bytes, int]:
+        """When each device was heard last (ms)."""
+        return dict(self.rows("SELECT id, last_seen FROM device WHERE last_seen NOT NULL"))
+
+    def has_readings(self, device: bytes, day: int) -> bool:
+        """Whether a device has a lane in a segment of this day."""
+        sql = (
+            "SELECT EXISTS (SELECT 1 FROM segment JOIN lane ON lane.segment = segment.id"
+            " WHERE segment.ledger = 0 AND segment.day = ? AND lane.device = ?)"
+        )
+        return bool(self.row(sql, (day, device))[0])
+
     def recent(self, device: bytes, client: bytes) -> dict[int, bytes]:
         """Packet id -> digest of what this client id had acknowledged, latest only."""
         blobs = self.rows(
@@ -228,6 +240,7 @@ def apply(connection: sqlite3.Connection, delta: Delta) -> None:
     )
     insert("UPDATE device SET learned = ? WHERE id = ?", [(blob, device) for device, blob in delta.learned])
     insert("INSERT INTO resent (device, day, digests) VALUES (?, ?, ?)", delta.resent)
+    insert("UPDATE segment SET cut = 1 WHERE ledger = 0 AND day = ?", [(day,) for day in delta.cuts])
     if delta.next_seq:
         connection.execute("UPDATE vault SET next_seq = max(next_seq, ?)", (delta.next_seq,))
     if delta.head is not None:

@@ -11,15 +11,17 @@ from typing import NamedTuple
 
 import msgspec
 
+from vault.bucket import DAY_MS
 from vault.ids import DeviceId, Entropy, VaultId
 from vault.ledger import Entry, Head, extend, seal_entry
 from vault.observation import Observation
 from vault.segment import BLOB_KIND, QUARANTINE
+from vault.store.buckets import Buckets, Gathered, Past
 from vault.store.intake import Delta, DeviceDelta, condense
-from vault.store.lanes import DAY_MS, LiveGrant, OpenLane, OpenSegment, OpenVault
+from vault.store.lanes import LiveGrant, OpenLane, OpenSegment, OpenVault
 from vault.store.person import PersonFile, read_recent, write_recent
 from vault.store.resent import OpenDays, day_of
-from vault.store.sealing import seal_waiting
+from vault.store.sealing import seal_buckets, seal_waiting
 
 Digests = dict[int, bytes]  # packet id -> digest of its latest message
 
@@ -76,8 +78,10 @@ class VaultState:
     """See the module; ``remembered`` tells which digests of a client id are on disk, ``days`` of readings."""
 
     __slots__ = (
+        "_arrived",
         "_days",
         "_entropy",
+        "_gathered",
         "_known",
         "_remembered",
         "_resent",
@@ -96,14 +100,19 @@ class VaultState:
         entropy: Entropy,
         remembered: Callable[[bytes, bytes], Digests],
         days: OpenDays,
+        stored: Callable[[bytes, int], bool] = lambda _device, _day: False,
     ) -> None:
-        self.open = OpenVault(file.id, file.vault.hpke_public, file.key_id, entropy)
+        buckets = Buckets(Past(file.last_seen(), stored))
+        self.open = OpenVault(file.id, file.vault.hpke_public, file.key_id, entropy, buckets)
         self.open.readers.update({reader.grant: reader for reader in readers})
+        self.open.blackouts = tuple(file.blackouts())
         self.next_seq = file.next_seq()
         self.head = file.head()
         self.ledger: OpenSegment | None = None
         self._entropy, self._remembered = entropy, remembered
         self._waiting: list[OpenLane] = []
+        self._gathered: list[Gathered] = []  # counted when this commit is on disk
+        self._arrived = 0  # when that commit was made
         self._known: dict[tuple[bytes, bytes], Digests] = {}
         self._days = days
         self._resent: dict[tuple[bytes, int], list[bytes]] = {}  # digests that this commit adds
@@ -118,6 +127,7 @@ class VaultState:
     ) -> Delta:
         """Everything that these add to the vault's file; undone when it raises."""
         delta = Delta(self.open.vault, learned=[(one.device, one.sealed) for one in learned])
+        self._arrived = now
         try:
             for arrival in arrivals:
                 self._take(arrival, delta, now)
@@ -125,13 +135,35 @@ class VaultState:
                 self.append(entry, delta)
             self.open.seal_boxes(delta)
             for lane in self._waiting:
+                self._gather(lane)
                 delta.chunks.extend(seal_waiting(lane, self._entropy))
         except BaseException:
             self.undo()
             raise
+        delta.cuts = self._cuts()
         delta.next_seq = self.next_seq if arrivals else 0
         delta.resent = [(device, day, b"".join(told)) for (device, day), told in self._resent.items() if told]
         condense(delta)
+        return delta
+
+    def seal_buckets(self, limit: int, now: int) -> Delta | None:
+        """The chunks of up to so many finished hours and days of series; None: nothing has to be written.
+
+        ``settle`` or ``undo`` follows, unless it raises.
+        """
+        delta = Delta(self.open.vault)
+        try:
+            taken = self.open.buckets.take(limit, now)
+            found = seal_buckets(self.open, taken, self.next_seq, delta, self._entropy)
+            self.open.seal_boxes(delta)
+        except BaseException:
+            self.undo()
+            raise
+        delta.cuts = self._cuts()
+        if found == self.next_seq and not delta.cuts:
+            self.settle()
+            return None
+        self.next_seq = delta.next_seq = found
         return delta
 
     def append(self, entry: Entry, delta: Delta) -> None:
@@ -148,9 +180,23 @@ class VaultState:
         """What was sealed since the last time is durable."""
         self._stored = _Numbers(self.next_seq, self.head, self.ledger)
         self._waiting.clear()
+        buckets = self.open.buckets
+        for day in self._cuts():
+            if segment := self.open.segments.get(day):
+                segment.cut = True
+        buckets.cuts.clear()
+        for gathered in self._gathered:
+            buckets.add(gathered, self._arrived)
+        self._gathered.clear()
+        buckets.settle()
         self._known.clear()
         self._resent.clear()
         self.open.settle()
+
+    def skip_to(self, next_seq: int) -> None:
+        """The numbers below are given already, durably: the owner's client reserved them."""
+        self.next_seq = max(self.next_seq, next_seq)
+        self._stored = self._stored._replace(next_seq=self.next_seq)
 
     def undo(self) -> None:
         """What was sealed since the last time is not stored, and nobody was told that it is."""
@@ -158,6 +204,8 @@ class VaultState:
         for lane in self._waiting:
             lane.seqs, lane.observations = [], []
         self._waiting.clear()
+        self._gathered.clear()
+        self.open.buckets.undo()
         self._known.clear()
         self._days.close(self.open.vault, self._resent)
         self._resent.clear()
@@ -203,6 +251,22 @@ class VaultState:
         counts.readings += readings
         counts.quarantined += arrival.quarantine is not None
         counts.dropped += arrival.dropped
+
+    def _gather(self, lane: OpenLane) -> None:
+        """Note what waits in a lane for the buckets it belongs to; what comes too late cuts its day."""
+        if lane.gathered is None:
+            return
+        times = [one.time for one in lane.observations]
+        gathered = Gathered(lane.gathered, lane.observations, min(times), max(times))
+        self._gathered.append(gathered)
+        lane.segment.last_write = self._arrived
+        if not lane.segment.cut and self.open.buckets.is_cut_by(gathered):
+            self.open.buckets.cuts.add(lane.segment.header.day)
+
+    def _cuts(self) -> list[int]:
+        """The days that this commit marks as cut."""
+        segments = self.open.segments
+        return [d for d in self.open.buckets.cuts if (segment := segments.get(d)) is None or not segment.cut]
 
     def _special(self, arrival: Arrival, special: Special, delta: Delta) -> Sequence[Observation]:
         """Count what few messages have; the readings that are to be stored."""

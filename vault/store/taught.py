@@ -15,13 +15,13 @@ from typing import Final, assert_never
 import msgspec
 
 from policies.kinds import Catalogue, catalogue
+from vault.bucket import DAY_MS
 from vault.errors import VaultError
 from vault.ids import DeviceId, VaultId, plain
 from vault.ledger import Entry
 from vault.observation import Observation, Place
 from vault.segment import CHANNEL_MAX, QUARANTINE, RAW
 from vault.statement import Replacement, Signed, verify
-from vault.store.lanes import DAY_MS
 from vault.store.records import No, Stretch, Taught
 from vault.store.writer import Arrival, Writer
 

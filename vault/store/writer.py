@@ -16,14 +16,14 @@ from typing import Final
 
 import msgspec
 
+from vault.bucket import DAY_MS, QUIET_MS
 from vault.errors import VaultError
 from vault.ids import DeviceId, Entropy, GrantId, VaultId
 from vault.ledger import Entry
 from vault.store.errors import NotAVault, StoreError, Unavailable, unavailable
 from vault.store.files import Files, is_current
 from vault.store.intake import Delta, Intake, join
-from vault.store.lanes import DAY_MS
-from vault.store.live import Live
+from vault.store.live import Frozen, Live
 from vault.store.paths import DataDir
 from vault.store.person import PersonFile, apply, continues, read_recent
 from vault.store.registry import Registry
@@ -35,7 +35,7 @@ from vault.store.state import Arrival, Digests, Learned, Special, VaultState
 MOVE_BYTES: Final = 4 << 20  # of pending deltas, at which they are moved
 OPEN_FILES: Final = 128  # persons' files kept open; a file in WAL mode costs three descriptors
 OPEN_DAYS: Final = 64  # segments of one vault
-QUIET_MS: Final = 600_000  # after its day ended, before a segment is closed
+BUCKETS: Final = 256  # hours and days of series that are sealed in one commit
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -104,14 +104,7 @@ class Writer:
             for _, state, _ in sealed:
                 state.undo()
             raise
-        for vault, state, delta in sealed:
-            state.settle()
-            self._wait(vault, row, delta)
-            self._pending_bytes += 256 + sum(len(chunk.body) + 64 for chunk in delta.chunks)
-            self._pending_bytes += sum(len(lessons) for _, lessons in delta.learned)
-        if self._pending_bytes >= MOVE_BYTES:
-            with suppress(VaultError):  # what is in the journal is stored: moving it is tried again
-                self.move_all()
+        self._settle(row, sealed)
         return refused
 
     # --- changes to one vault --------------------------------------------------------------------
@@ -182,7 +175,14 @@ class Writer:
                 file = self._file(vault)
                 slots = self.live.grants(vault)
                 readers = [reader for reader in file.live_grants() if reader.grant in slots]
-                state = VaultState(file, readers, self.entropy, partial(self._digests, vault), self.days)
+                state = VaultState(
+                    file,
+                    readers,
+                    self.entropy,
+                    partial(self._digests, vault),
+                    self.days,
+                    lambda device, day: self._file(vault).has_readings(device, day),
+                )
                 self._states[vault] = state
                 check_generation(self, vault)
             except NotAVault:
@@ -286,13 +286,49 @@ class Writer:
             self.intake.truncate()
             self._drain = False
 
-    # --- the end of a segment ----------------------------------------------------------------------
+    # --- finished buckets, and the end of a segment ------------------------------------------------------
+
+    def seal_buckets(self, limit: int = BUCKETS) -> int:
+        """Seal up to about so many finished buckets in one commit; how many are finished still.
+
+        Vaults take turns.  Nothing is sealed while the clock is not believed: it would be too early.
+
+        Raises:
+            Unavailable: the disk did not take it; all of them are finished still.
+        """
+        if self.live.clock().frozen is not Frozen.NO:
+            return 0
+        now = self.clock()
+        counted = ((vault, state.open.buckets.due(now)) for vault, state in self._states.items())
+        due = {vault: count for vault, count in counted if count}
+        sealed: list[tuple[VaultId, VaultState, Delta]] = []
+        share = max(1, limit // max(1, len(due)))
+        try:
+            for vault in due:
+                if limit <= 0:
+                    break
+                state = self._states[vault]
+                taken = min(share, limit, due[vault])
+                limit -= taken
+                with suppress(VaultError):  # a damaged file: the others go on
+                    delta = state.seal_buckets(taken, now)
+                    due[vault] -= taken
+                    if delta is not None:
+                        sealed.append((vault, state, delta))
+            if sealed:
+                self._settle(self.intake.append([delta for _, _, delta in sealed]), sealed)
+        except BaseException:
+            for _, state, _ in sealed:
+                state.undo()
+            raise
+        return sum(due.values())
 
     def close_quiet(self, *, everything: bool = False, until: Callable[[], bool] = lambda: False) -> None:
         """Close segments whose day ended and that were quiet for ten minutes, and merge their chunks.
 
-        Stops between segments when ``until()`` is true; what is not merged then stays as it is, and so does
-        what a damaged file or a full disk does not let be merged.
+        Their finished buckets are sealed first; those that are not finished are cut.  Stops between segments
+        when ``until()`` is true; what is not merged then stays as it is, and so does what a damaged file or
+        a full disk does not let be merged.
         """
         now = self.clock()
         for vault, state in list(self._states.items()):
@@ -306,6 +342,8 @@ class Writer:
             for day in sorted({*done, *overfull}):
                 if until():
                     return
+                with suppress(VaultError):  # then they are cut
+                    self._finish(vault, state, now, until)
                 segment = state.open.close(day)
                 with suppress(VaultError):
                     self.move(vault)
@@ -326,6 +364,32 @@ class Writer:
             self.live.close()
 
     # --- inside ------------------------------------------------------------------------------------
+
+    def _settle(self, row: int, sealed: Sequence[tuple[VaultId, VaultState, Delta]]) -> None:
+        """A commit is in this row of the journal."""
+        for vault, state, delta in sealed:
+            state.settle()
+            self._wait(vault, row, delta)
+            self._pending_bytes += 256 + sum(len(chunk.body) + 64 for chunk in delta.chunks)
+            self._pending_bytes += sum(len(lessons) for _, lessons in delta.learned)
+        if self._pending_bytes >= MOVE_BYTES:
+            with suppress(VaultError):  # what is in the journal is stored: moving it is tried again
+                self.move_all()
+
+    def _finish(self, vault: VaultId, state: VaultState, now: int, until: Callable[[], bool]) -> None:
+        """Seal all finished buckets of one vault; raises Unavailable."""
+        if self.live.clock().frozen is not Frozen.NO:
+            return
+        while state.open.buckets.due(now) and not until():
+            delta = state.seal_buckets(BUCKETS, now)
+            if delta is None:
+                continue
+            try:
+                row = self.intake.append([delta])
+            except BaseException:
+                state.undo()
+                raise
+            self._settle(row, [(vault, state, delta)])
 
     def _wait(self, vault: VaultId, row: int, delta: Delta) -> None:
         """It is in the journal, and not yet in the vault's file."""
