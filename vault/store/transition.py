@@ -55,10 +55,7 @@ def move_to(
     generation = writer.file(vault).generation()
 
     def change(connection: sqlite3.Connection) -> None:
-        (packed,) = connection.execute("SELECT state FROM grant_ WHERE id = ?", (grant,)).fetchone()
-        if STATE.decode(packed) != before:
-            raise _ChangedError
-        if connection.execute("SELECT generation FROM vault").fetchone() != (generation,):
+        if not still(connection, grant, before, generation):
             raise _ChangedError
         connection.execute("UPDATE grant_ SET state = ? WHERE id = ?", (msgspec.msgpack.encode(after), grant))
 
@@ -68,6 +65,13 @@ def move_to(
     except _ChangedError:
         return CHANGED
     return None
+
+
+def still(connection: sqlite3.Connection, grant: GrantId, state: GrantState, generation: int) -> bool:
+    """Whether nothing changed since it was decided, asked within the transaction."""
+    (packed,) = connection.execute("SELECT state FROM grant_ WHERE id = ?", (grant,)).fetchone()
+    (raised,) = connection.execute("SELECT generation FROM vault").fetchone()
+    return STATE.decode(packed) == state and raised == generation
 
 
 def end(writer: Writer, vault: VaultId, grant: GrantId, event: Event, what: What) -> No | None:
