@@ -47,7 +47,8 @@ TICK_S: Final = 1.0
 LOCK_WAIT_S: Final = 0.5  # for a node whose parent was killed to be gone
 MOVE_CHUNKS: Final = 256  # moved to the vaults in one turn: a few milliseconds in which no commit is made
 MOVE_PASSES: Final = 4
-SLOW_TICKS: Final = 10  # every ten ticks: clock, grants, quiet segments
+SLOW_TICKS: Final = 10  # every ten ticks: clock, grants, buckets, quiet segments
+SEAL_TURNS: Final = 64  # commits of finished buckets in a slow tick, with those that wait made in between
 MERGE_TURN_S: Final = 0.1  # of every slow tick: at midnight everybody's day ends, and commits wait meanwhile
 MERGE_BUDGET_S: Final = 2.0  # at shutdown; what is not merged then, the owner's client merges later
 _log = logging.getLogger("hypertouch.node")
@@ -112,7 +113,7 @@ async def serve(config: NodeConfig) -> None:
 
 
 async def _tick(thread: WriterThread, writer: Writer, watch: ClockWatch, listening: Listening) -> None:
-    """Move what is pending, follow the clock, let requests lapse, close what is quiet, renew certificates."""
+    """Move what is pending, seal buckets, follow the clock, close what is quiet, renew certificates."""
     count = 0
     while True:
         await asyncio.sleep(TICK_S)
@@ -121,6 +122,7 @@ async def _tick(thread: WriterThread, writer: Writer, watch: ClockWatch, listeni
         try:
             await _move(thread, writer)
             if count % SLOW_TICKS == 0:
+                await _seal(thread, writer)
                 await thread.run(lambda: _slowly(writer, watch))
         except (VaultError, OSError) as error:
             _log.error("housekeeping failed: %s", type(error).__name__)
@@ -135,6 +137,13 @@ async def _move(thread: WriterThread, writer: Writer) -> None:
         if turns < 2:
             break
     await thread.run(writer.move_all)
+
+
+async def _seal(thread: WriterThread, writer: Writer) -> None:
+    """Finished buckets, in turns; on the hour everybody's are."""
+    for _ in range(SEAL_TURNS):
+        if not await thread.run(writer.seal_buckets):
+            break
 
 
 def _slowly(writer: Writer, watch: ClockWatch) -> None:

@@ -72,7 +72,8 @@ def apply_merge(writer: Writer, vault: VaultId, signed: Signed, chunks: Sequence
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             [msgspec.structs.astuple(chunk) for chunk in chunks],
         )
-        connection.executemany("UPDATE segment SET open = 0 WHERE id = ?", [(segment,) for segment in named])
+        sql = "UPDATE segment SET open = 0, cut = 1 WHERE id = ?"  # whoever wrote it took its buckets along
+        connection.executemany(sql, [(segment,) for segment in named])
 
     writer.transact(vault, None, steps)
     return None

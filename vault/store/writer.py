@@ -352,7 +352,15 @@ class Writer:
                 del self._states[vault]
 
     def close(self, until: Callable[[], bool] = lambda: False) -> None:
-        """Move, merge, give the files back; raises Unavailable when the journal could not be emptied."""
+        """Seal what is finished, move, merge, give the files back.
+
+        Raises:
+            Unavailable: the journal could not be emptied.
+        """
+        with suppress(VaultError):  # then its segments say that it is missing
+            left = 0
+            while (now_left := self.seal_buckets()) not in (0, left) and not until():
+                left = now_left
         try:
             self.move_all()
         finally:
