@@ -15,9 +15,9 @@ from typing import Final
 
 import msgspec
 
-from gateway import senmlout
 from gateway.client.buckets import make_buckets
 from gateway.client.day import Day, Part, gathered, raw_of
+from gateway.client.flow import NOTHING, Flow, flow_of
 from gateway.client.history import AHEAD_S, Contents, history_keys
 from gateway.client.memory import Memory
 from gateway.client.plan import put_buckets
@@ -36,20 +36,10 @@ from vault.bucket import FEWEST, coarser
 from vault.ids import GrantId
 from vault.segment import RAW
 from vault.store.records import ChunkRow, GrantRow
-from vault.store.release import GrantKeys, Released, page
+from vault.store.release import GrantKeys, page
 from vault.suite import Recipient
 
 PAGE: Final = 1 << 20  # readings: one page holds them all
-SAMPLED: Final = 200  # readings of a series that are shown
-
-
-class Flow(msgspec.Struct, frozen=True):
-    """Readings and bytes a day, how many series, and some of each as the brand would have them."""
-
-    readings: float
-    bytes: float
-    series: int
-    sample: tuple[senmlout.Reading, ...]
 
 
 class Rare(msgspec.Struct, frozen=True):
@@ -71,9 +61,6 @@ class Preview(msgspec.Struct, frozen=True):
     asked: Flow
     settled: Flow
     rare: tuple[Rare, ...]
-
-
-NOTHING: Final = Flow(0.0, 0.0, 0, ())
 
 
 def preview(
@@ -168,7 +155,7 @@ class _Week:
         if not isinstance(permit, Permit):
             return NOTHING
         opened = GrantKeys(source.vault, self._grant, self._recipient, owner.key_id)
-        return self._told(page(source, permit, opened, 0, PAGE).readings)
+        return flow_of(page(source, permit, opened, 0, PAGE).readings)
 
     def rare(self, terms: Terms) -> Iterator[Rare]:
         """Of numbers: what hides nothing at the resolution that the terms give."""
@@ -223,21 +210,6 @@ class _Week:
                 over = [one for one in made if one.start + span(one.resolution) <= self.now]
                 put_buckets(draft, series, over, Known((reader,)))
             source.add_draft(draft)
-
-    def _told(self, found: list[Released]) -> Flow:
-        if not found:
-            return NOTHING
-        sent = len(senmlout.encode(found))
-        groups: dict[tuple[bytes, str, str], list[Released]] = {}
-        for one in found:
-            groups.setdefault((one.device, one.observation.channel, one.observation.kind), []).append(one)
-        sample: list[Released] = []
-        for some in groups.values():
-            some.sort(key=lambda one: one.observation.time)
-            sample += some[:: -(-len(some) // SAMPLED)]
-        days = len({one.observation.time // DAY_MS for one in found})
-        shown = tuple(senmlout.decode(senmlout.encode(sample)))
-        return Flow(len(found) / days, sent / days, len(groups), shown)
 
 
 __all__ = ["Flow", "Preview", "Rare", "asked_terms", "preview"]
