@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.errors import TermsError
 from policies.grant import Refusal, Selector
-from policies.granted import granted_details
 from policies.iso8601 import DAY
-from policies.narrow import Bounds, exceeds, make_terms, settle_bounds
-from tests.policies_samples import ASK, HUB, METER, MIDNIGHT_S, NOW_S, TERMS
+from policies.narrow import LEEWAY, Bounds, exceeds, make_terms, settle_bounds
+from policies.request import Ask, Wish
+from tests.policies_asking import requests
+from tests.policies_samples import ASK, METER, MIDNIGHT_S, NOW_S
 
 HOUR = 3600
 OPEN = msgspec.structs.replace(ASK, data_from=None, data_until=None, access_until=None)
@@ -22,7 +22,7 @@ YEAR_END = ASK.data_until or 0
 ACCESS_END = ASK.access_until or 0
 
 
-def ask(**bounds: int | None) -> Any:
+def ask(**bounds: object) -> Any:
     return msgspec.structs.replace(OPEN, **bounds)
 
 
@@ -110,6 +110,58 @@ SETTLES: dict[str, tuple[Any, dict[str, Any], tuple[int, int, int]]] = {
         {"history": 7, "until": MIDNIGHT_S},
         (MIDNIGHT_S - 6 * DAY, MIDNIGHT_S, MONTH),
     ),
+    "nobody chooses between wishes: what would still do": (
+        ask(history=Wish(30, 7), duration=Wish(365, 30)),
+        {},
+        (MIDNIGHT_S - 6 * DAY, MONTH, MONTH),
+    ),
+    "no history would still do": (ask(history=Wish(30, 0)), {}, (NOW_S, MONTH, MONTH)),
+    "all history is the ideal": (
+        ask(history=Wish(30, 7)),
+        {"history": "all"},
+        (MIDNIGHT_S - 29 * DAY, MONTH, MONTH),
+    ),
+    "more history than the ideal is cut": (
+        ask(history=Wish(30, 7)),
+        {"history": 90},
+        (MIDNIGHT_S - 29 * DAY, MONTH, MONTH),
+    ),
+    "an exact start before the ideal is cut": (
+        ask(history=Wish(30, 7)),
+        {"data_from": 0},
+        (MIDNIGHT_S - 29 * DAY, MONTH, MONTH),
+    ),
+    "less history than the minimum is the person's to give": (
+        ask(history=Wish(30, 7)),
+        {"history": "none"},
+        (NOW_S, MONTH, MONTH),
+    ),
+    "no days of history, said": (ask(history=Wish(30, 7)), {"history": 0}, (NOW_S, MONTH, MONTH)),
+    "a duration between the wishes": (
+        ask(duration=Wish(365, 30)),
+        {"duration_s": 90 * DAY},
+        (NOW_S, NOW_S + 90 * DAY, NOW_S + 90 * DAY),
+    ),
+    "a duration past the ideal is cut": (
+        ask(duration=Wish(365, 30)),
+        {"duration_s": 999 * DAY},
+        (NOW_S, NOW_S + 365 * DAY, NOW_S + 365 * DAY),
+    ),
+    "a shorter one than the minimum is the person's to give": (
+        ask(duration=Wish(365, 30)),
+        {"until": NOW_S + 7},
+        (NOW_S, NOW_S + 7, NOW_S + 7),
+    ),
+    "only the past of a wish: access lasts as long as would still do": (
+        ask(history=Wish(30, 7), duration=Wish(365, 30)),
+        {"until": NOW_S - DAY},
+        (MIDNIGHT_S - 6 * DAY, MIDNIGHT_S - DAY, MONTH),
+    ),
+    "history as wished, to an exact end": (
+        msgspec.structs.replace(ASK, data_from=None, history=Wish(3, 3)),
+        {},
+        (MIDNIGHT_S - 2 * DAY, YEAR_END, ACCESS_END),
+    ),
 }
 
 
@@ -136,6 +188,12 @@ REFUSES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "an end before the start": (OPEN, {"data_from": NOW_S + DAY, "until": NOW_S + 5}, "empty"),
     "a start after the ask's end": (ASK, {"data_from": YEAR_END}, "empty"),
     "eleven years": (OPEN, {"duration_s": 11 * 366 * DAY}, "too_long"),
+    "eleven years of a wish": (ask(duration=Wish(3653, 1)), {"duration_s": 3654 * DAY}, "too_long"),
+    "less than a day of a wish, all of it past": (
+        ask(history=Wish(1, 1), data_until=MIDNIGHT_S, access_until=NOW_S + 1),
+        {},
+        "empty",
+    ),
     "until the year 2100": (OPEN, {"until": 4_102_444_800}, "too_long"),
 }
 
@@ -162,20 +220,20 @@ near = st.integers(NOW_S - 500 * DAY, NOW_S + 500 * DAY)
 
 
 @given(
-    st.tuples(st.none() | near, st.none() | near, st.none() | near),
-    st.sampled_from(["none", "all"]) | st.integers(0, 600),
+    requests(),
+    st.sampled_from([None, "none", "all"]) | st.integers(0, 4000),
     st.none() | near,
     st.none() | near,
     st.none() | st.integers(1, 500 * DAY),
 )
 def test_bounds_are_never_wider_than_the_ask_and_the_past_is_whole_days(
-    asked: tuple[int | None, int | None, int | None],
+    asks: tuple[Ask, ...],
     history: Any,
     data_from: int | None,
     until: int | None,
     duration_s: int | None,
 ) -> None:
-    one = ask(data_from=asked[0], data_until=asked[1], access_until=asked[2])
+    one = asks[0]
     bounds = settle_bounds(
         one,
         now_s=NOW_S,
@@ -191,82 +249,20 @@ def test_bounds_are_never_wider_than_the_ask_and_the_past_is_whole_days(
     assert one.data_from is None or bounds.data_from >= one.data_from
     assert one.data_until is None or bounds.data_until <= one.data_until
     assert one.access_end is None or bounds.access_until <= one.access_end
+    assert one.history is None or bounds.data_from >= NOW_S - one.history.ideal * DAY
+    assert one.duration is None or bounds.access_until <= NOW_S + one.duration.ideal * DAY
     assert bounds.data_from >= NOW_S or bounds.data_from % DAY == 0
     assert bounds.data_until > NOW_S or bounds.data_until % DAY == 0
     assert data_from is None or bounds.data_from >= min(data_from, NOW_S)
     assert until is None or bounds.data_until <= until
-    if history == "none" and data_from is None:
-        assert bounds.data_from >= NOW_S
-    made = make_terms((one,), [Selector(METER, "energy")], bounds)
-    assert exceeds((one,), made, answered_s=NOW_S) is None
-
-
-ASKS = (ASK, msgspec.structs.replace(ASK, kinds=("temperature",), required=False))
-GIVEN = make_terms(
-    ASKS, [Selector(METER, "energy"), Selector(HUB, "temperature")], Bounds(NOW_S, YEAR_END, ACCESS_END)
-)
-
-
-def test_terms_take_the_words_of_the_request_and_the_choice_of_the_person() -> None:
-    assert GIVEN.kinds == ("energy", "temperature")
-    assert (GIVEN.purpose, GIVEN.purpose_text, GIVEN.retention) == (
-        ASK.purpose,
-        ASK.purpose_text,
-        ASK.retention,
-    )
-    assert (GIVEN.recipients, GIVEN.benefit, GIVEN.resolution) == (ASK.recipients, ASK.benefit, "raw")
-    assert exceeds(ASKS, GIVEN, answered_s=NOW_S) is None
-
-
-def test_terms_without_a_selector_are_an_error() -> None:
-    with pytest.raises(TermsError):
-        make_terms(ASKS, [], Bounds(NOW_S, YEAR_END, ACCESS_END))
-
-
-EXCEEDS: dict[str, tuple[dict[str, Any], str]] = {
-    "a kind that was not asked for": (
-        {"selectors": (*GIVEN.selectors, Selector(HUB, "humidity"))},
-        "wider_than_asked",
-    ),
-    "another detail": ({"resolution": "hour"}, "wider_than_asked"),
-    "a second more of history": ({"data_from": (ASK.data_from or 0) - 1}, "wider_than_asked"),
-    "a second more of data": ({"data_until": YEAR_END + 1}, "wider_than_asked"),
-    "a second more of access": ({"access_until": ACCESS_END + 1}, "wider_than_asked"),
-    "another purpose": ({"purpose": "dpv:Marketing"}, "not_as_asked"),
-    "other words": ({"purpose_text": "Bill by what you use!"}, "not_as_asked"),
-    "a longer retention": ({"retention": "P91D"}, "not_as_asked"),
-    "another recipient": ({"recipients": ("Grid operator",)}, "not_as_asked"),
-    "another benefit": ({"benefit": ""}, "not_as_asked"),
-}
-
-
-@pytest.mark.parametrize(("changes", "code"), EXCEEDS.values(), ids=EXCEEDS)
-def test_terms_that_no_narrowing_leads_to_are_refused(changes: dict[str, Any], code: str) -> None:
-    refusal = exceeds(ASKS, msgspec.structs.replace(GIVEN, **changes), answered_s=NOW_S)
-    assert refusal is not None
-    assert refusal.code == code
-
-
-def test_access_may_not_outlast_the_data_where_only_the_data_was_bounded() -> None:
-    asks = (ask(data_until=NOW_S + DAY),)
-    terms = make_terms(asks, [Selector(METER, "energy")], Bounds(NOW_S, NOW_S + DAY, NOW_S + DAY + 1))
-    assert exceeds(asks, terms, answered_s=NOW_S) is not None
-
-
-def test_the_brand_is_told_what_was_granted_and_nothing_of_devices() -> None:
-    [detail] = granted_details(TERMS)
-    assert detail == {
-        "type": "personal_data",
-        "actions": ["read"],
-        "datatypes": ["energy", "temperature"],
-        "resolution": "raw",
-        "data_from": "2026-03-01T12:00:00Z",
-        "data_until": "2026-03-31T12:00:00Z",
-        "access_until": "2026-04-01T12:00:00Z",
-        "purpose": "dpv:ServiceProvision",
-        "purpose_text": "Bill by what you use",
-        "retention": "P90D",
-        "recipients": ["Grid operator"],
-        "benefit": "10 % off the base fee",
-    }
-    assert "retention" not in granted_details(msgspec.structs.replace(TERMS, retention=None))[0]
+    if data_from is None:
+        # What nobody chose is no more than would still do.
+        enough = 0 if one.history is None else one.history.minimum
+        days = {"none": 0, "all": 9999, None: enough}.get(history, history)
+        assert bounds.data_from >= NOW_S - days * DAY
+    if until is None and duration_s is None and one.duration is not None:
+        assert bounds.data_until <= NOW_S + one.duration.minimum * DAY
+    made = make_terms(asks, [Selector(METER, asks[0].kinds[0])], bounds)
+    assert exceeds(asks, made, answered_s=NOW_S) is None
+    for moment in (NOW_S - LEEWAY, NOW_S + LEEWAY):
+        assert exceeds(asks, made, answered_s=moment) is None
