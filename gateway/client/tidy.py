@@ -1,4 +1,8 @@
-"""Merging what a crash left in pieces: only the owner's client has the keys (``vault.store.replace``)."""
+"""Merging what a crash left in pieces, and completing what it cut: only the owner's client has the keys.
+
+Pieces are merged first (``vault.store.replace``); then the days of which readings are in no bucket yet are
+made whole (``gateway.client.rebuild``), and with them a blackout in the past that was cut off.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,8 @@ import msgspec
 
 from gateway import wire
 from gateway.client.errors import AnswerError, ConflictError
-from gateway.client.read import DAY_MS, OpenSegment, open_segment
+from gateway.client.read import DAY_MS, Archive, OpenSegment, open_segment
+from gateway.client.rebuild import cut_days, rebuild
 from gateway.client.session import Session
 from vault.chunk import ChunkHeader, Sequenced, open_chunk
 from vault.errors import VaultError
@@ -21,18 +26,25 @@ from vault.store.sealing import regroup, seal_readings
 
 
 class Tidied(msgspec.Struct, frozen=True):
-    """How many segments were merged, and how many chunks there were before and are now."""
+    """How many segments were merged, and how many chunks there were before and are now.
+
+    ``days`` are complete now, with so many new ``buckets``; ``waiting`` are not over, or still written.
+    """
 
     segments: int = 0
     before: int = 0
     after: int = 0
+    days: int = 0
+    buckets: int = 0
+    waiting: int = 0
 
 
 def tidy(session: Session, now: int, progress: Callable[[float], object] = lambda _: None) -> Tidied:
-    """Merge every segment that no process writes to any more; ``now`` is milliseconds.
+    """Merge every segment that no process writes to any more, and complete days; ``now`` is milliseconds.
 
     Raises:
-        AnswerError: a part of the vault does not open.
+        AnswerError: a part of the vault does not open, or the host does not show what it took.
+        ConflictError: a day changes faster than it can be read.
     """
     overview = session.ask(wire.GetOverview(), wire.Overview)
     if overview.first_day is None or overview.last_day is None:
@@ -46,8 +58,11 @@ def tidy(session: Session, now: int, progress: Callable[[float], object] = lambd
         merged = merge(segment, before, session.entropy)
         if merged and _replaced(session, row, segment, merged):
             done = Tidied(done.segments + 1, done.before + len(before), done.after + len(merged))
-        progress(number / len(rows))
-    return done
+        progress(number / len(rows) / 2)
+    archive = Archive(session)
+    made = rebuild(session, archive, cut_days(archive, *days), lambda part: progress(0.5 + part / 2))
+    progress(1.0)
+    return msgspec.structs.replace(done, days=made.days, buckets=made.buckets, waiting=len(made.waiting))
 
 
 def merge(segment: OpenSegment, chunks: Iterable[ChunkRow], entropy: Entropy) -> list[SealedChunk]:
@@ -63,7 +78,7 @@ def merge(segment: OpenSegment, chunks: Iterable[ChunkRow], entropy: Entropy) ->
         key = resolution_key(lane_key(segment.key, lane), resolution)
         rows.sort(key=lambda row: row.first_seq)
         merged += [
-            seal_readings(segment.header, number, lane, key, readings, entropy)
+            seal_readings(segment.header, number, lane, key, readings, entropy, resolution)
             for readings in regroup(_open(segment, key, row) for row in rows)
         ]
     return merged
