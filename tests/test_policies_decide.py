@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+import re
 
 import msgspec
 import pytest
@@ -27,7 +28,7 @@ from policies.grant import (
     Selector,
     Terms,
 )
-from policies.iso8601 import DAY
+from policies.iso8601 import DAY, LAST_SECOND
 from policies.minimise import Limit
 from policies.request import Mode
 from tests.policies_samples import HUB, METER, NOW_MS, NOW_S, TERMS
@@ -47,10 +48,11 @@ def permit(read: Read, now_ms: int = NOW_MS, state: GrantState = ACTIVE) -> Perm
     return decision
 
 
-def refuse(read: Read, state: GrantState = ACTIVE, now_ms: int = NOW_MS) -> str:
-    decision = decide(read, state, now_ms)
+def refuse(read: Read, state: GrantState = ACTIVE, now_ms: int = NOW_MS, used: int = 0) -> str:
+    """The code of a refusal; its reason is a sentence."""
+    decision = decide(read, state, now_ms, used=used)
     assert isinstance(decision, Refusal)
-    assert decision.reason.endswith(".")
+    assert re.fullmatch(r"(The|This) [a-z, ]+\.", decision.reason)
     return decision.code
 
 
@@ -126,9 +128,7 @@ def test_a_grant_of_three_uses_is_used_three_times(answers: bool) -> None:
     for used in range(3):
         assert isinstance(decide(read, state, NOW_MS, used=used), Permit)
     for used in (3, 4, 10**9):
-        decision = decide(read, state, NOW_MS, used=used)
-        assert isinstance(decision, Refusal)
-        assert decision.code == "used_up"
+        assert refuse(read, state, used=used) == "used_up"
     assert isinstance(decide(read, active(), NOW_MS, used=10**9), Permit)
 
 
@@ -305,15 +305,15 @@ def test_a_kind_that_two_devices_give_in_different_detail_stays_so() -> None:
 
 
 def test_milliseconds_are_not_taken_for_seconds() -> None:
-    with pytest.raises(TermsError):
-        Read(since=NOW_MS)
-    with pytest.raises(TermsError):
-        Read(until=NOW_MS)
+    for since, until in ((NOW_MS, None), (None, NOW_MS), (-NOW_MS, None), (None, LAST_SECOND + 1)):
+        with pytest.raises(TermsError, match=r"^a read is bounded in seconds, not milliseconds$"):
+            Read(None, since, until)
+    assert Read(since=-LAST_SECOND, until=LAST_SECOND).until == LAST_SECOND
 
 
 def test_nobody_else_makes_a_permit() -> None:
     for stamp in (None, object(), True, "decide"):
-        with pytest.raises(PermitError):
+        with pytest.raises(PermitError, match=r"^only decide makes a permit$"):
             Permit(RAW, START, END, END, (), (), "read", stamp)
 
 
@@ -324,12 +324,14 @@ def test_a_permit_cannot_be_widened_copied_or_sent_elsewhere() -> None:
     with pytest.raises(PermitError):
         dataclasses.replace(made, data_until=END, made_by=None)
     for copying in (copy.copy, copy.deepcopy, pickle.dumps):
-        with pytest.raises(PermitError):
+        with pytest.raises(
+            PermitError, match=r"^a permit is not copied or sent elsewhere: decide again there$"
+        ):
             copying(made)
     with pytest.raises(TypeError):
         msgspec.json.decode(b"{}", type=Permit)
 
 
 def test_a_permit_has_no_subclass_that_would_pass_for_one() -> None:
-    with pytest.raises(PermitError):
+    with pytest.raises(PermitError, match=r"^a permit has no subclasses$"):
         type("Forged", (Permit,), {"__post_init__": lambda *_: None})
