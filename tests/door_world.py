@@ -21,7 +21,7 @@ import msgspec
 
 from gateway import wire
 from gateway.client import device, person
-from gateway.client.approve import approve
+from gateway.client.approve import approve, revise
 from gateway.client.http import Http
 from gateway.client.read import Archive
 from gateway.client.session import Session
@@ -35,7 +35,7 @@ from gateway.node.clock import ClockWatch
 from gateway.node.ingest import WriterThread
 from gateway.node.owner import OwnerCalls
 from gateway.rpcclient import NodeError, read_body
-from policies.grant import Selector
+from policies.grant import Selector, Terms
 from policies.kinds import catalogue
 from policies.narrow import Bounds, make_terms
 from policies.purposes import purposes
@@ -92,6 +92,11 @@ class World:
         """What the door does every few seconds."""
         asyncio.run_coroutine_threadsafe(self.door.tidy(), self._loop).result(10)
 
+    def pass_time(self, milliseconds: int) -> None:
+        """Let time go by, and do what the node does then."""
+        self.clock.now += milliseconds
+        self.write(_tick)
+
     def http(self, **options: Any) -> httpx.Client:
         """A client of the door."""
         return httpx.Client(base_url=self.url, trust_env=False, **options)
@@ -128,6 +133,12 @@ class World:
 
     def _no_status(self) -> wire.NodeStatus:
         raise NodeError("nobody asks a door for the node's status")
+
+
+def _tick(writer: Writer) -> None:
+    while writer.seal_buckets():
+        pass
+    writer.close_quiet()
 
 
 class Someone:
@@ -175,8 +186,27 @@ class Someone:
         with self.session() as session:
             return session.tell(call, reply)
 
-    def approve(self, grant: str, *selectors: Selector, days_back: int = 0, days: int = 30) -> None:
+    def approve(
+        self, grant: str, *selectors: Selector, days_back: int = 0, days: int = 30, **terms: Any
+    ) -> None:
         """Give these series, from so many whole days back, for so many days from now."""
+        self._decide(approve, grant, selectors, days_back, days, terms)
+
+    def revise(
+        self, grant: str, *selectors: Selector, days_back: int = 0, days: int = 30, **terms: Any
+    ) -> None:
+        """Give exactly this from now on."""
+        self._decide(revise, grant, selectors, days_back, days, terms)
+
+    def _decide(
+        self,
+        how: Callable[..., Terms],
+        grant: str,
+        selectors: tuple[Selector, ...],
+        days_back: int,
+        days: int,
+        terms: Json,
+    ) -> None:
         with self.session() as session:
             rows = session.ask(wire.GetGrants(), wire.Grants).grants
             row = next(row for row in rows if row.grant == GrantId.parse(grant))
@@ -184,7 +214,11 @@ class Someone:
             asks = parse_details(row.ask, catalogue(), purposes(), now)
             start = now if not days_back else (self.world.clock() // DAY_MS - days_back) * DAY_MS // 1000
             bounds = Bounds(start, now + days * 86_400, now + days * 86_400)
-            approve(session, Archive(session), row, asks, make_terms(asks, selectors, bounds))
+            how(session, Archive(session), row, asks, make_terms(asks, selectors, bounds, **terms))
+
+    def pause(self, grant: str, paused: bool = True) -> None:
+        """Let a grant rest, or go on."""
+        self.tell(wire.PauseGrant(GrantId.parse(grant), paused))
 
     def revoke(self, grant: str) -> None:
         """End a grant."""
@@ -212,13 +246,14 @@ class Brand:
         options.setdefault("auth", (self.client_id, self.secret))
         return self._http.post(path, data=form, **options)
 
-    def ask(self, touchpoint: str, *kinds: str, **form: str) -> httpx.Response:
-        """POST /bc-authorize"""
+    def ask(self, touchpoint: str, *kinds: str, wishes: Json | None = None, **form: str) -> httpx.Response:
+        """POST /bc-authorize; ``wishes`` are further members of the detail."""
         detail = {
             "type": "personal_data",
             "datatypes": list(kinds) or ["temperature"],
             "purpose": "dpv:ServiceProvision",
             "purpose_text": "Bill by what you use",
+            **(wishes or {}),
         }
         details = form.pop("authorization_details", json.dumps([detail]))
         return self.post(
@@ -234,6 +269,11 @@ class Brand:
         """GET /observations; ``query`` may be a whole address."""
         address = query if query.startswith("http") else f"/observations{query}"
         return self._http.get(address, headers={"authorization": f"Bearer {token}"}, **options)
+
+    def answers(self, token: str, kind: str = "temperature", **question: object) -> httpx.Response:
+        """POST /answers; by default the means of days."""
+        asked = {"kind": kind, "function": "mean", "period": "day", **question}
+        return self._http.post("/answers", json=asked, headers={"authorization": f"Bearer {token}"})
 
 
 class Story(msgspec.Struct):

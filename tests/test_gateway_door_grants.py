@@ -177,6 +177,9 @@ TRIES: dict[str, Try] = {
     "GET /grants/{grant_id:str}": lambda http, _, theirs: http.get(f"/grants/{theirs.grant}"),
     "DELETE /grants/{grant_id:str}": lambda http, _, theirs: http.delete(f"/grants/{theirs.grant}"),
     "GET /observations": lambda http, *_: http.get("/observations"),
+    "POST /answers": lambda http, *_: http.post(
+        "/answers", json={"kind": "temperature", "function": "mean", "period": "day"}
+    ),
     "POST /owner/call": lambda http, mine, theirs: http.post(
         "/owner/call",
         content=wire.encode(foreign_call(mine, theirs)),

@@ -8,12 +8,16 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 
+from gateway.answers import FITTING, FUNCTIONS, MOST_CELLS, MOST_PERIODS, PERIODS
+from gateway.answers import Answer as Figure
+from gateway.bucketparts import PARTS
 from gateway.client.errors import REFUSALS
 from gateway.door import errors
+from gateway.door.answers import _plain
 from gateway.door.app import HANDLERS, STATUS_WORDS
 from gateway.door.config import DoorConfig, Rates
 from gateway.door.errors import PROBLEM
-from gateway.door.forms import MAX_LIMIT, Query
+from gateway.door.forms import ANSWERS_BODY, MAX_LIMIT, Asked, Query
 from gateway.door.http import FORWARDED, OAUTH_BODY, OAUTH_PATHS
 from gateway.door.impatience import LEAST_BYTES
 from gateway.door.limits import Rate
@@ -22,8 +26,11 @@ from gateway.door.oauth import DEFAULT_EXPIRY_S, LONGEST_EXPIRY_S, MAX_MESSAGE, 
 from gateway.door.run import HEAD_MAX
 from gateway.senmlout import ACCURACY, LATITUDE, LONGITUDE, MEDIA_TYPE
 from gateway.wire import MAX_BODY, NONCE_WINDOW_MS
+from policies.grant import DEFAULT_BUDGET, USE_MS
 from tests.docs import REPO
+from vault.bucket import FEWEST, QUIET_MS, SPANS
 from vault.ids import TEXT_SIZE
+from vault.observation import Share, Stay, Summary, Tally
 from vault.store.records import No
 
 TEXT = (REPO / "gateway" / "PROTOCOL.md").read_text().split("\n## HTTP\n")[1].split("\n## ")[0]
@@ -34,6 +41,11 @@ SIMPLE = (
     errors.no_token,
     errors.invalid_token,
     errors.insufficient_scope,
+    errors.answers_only,
+    errors.used_up,
+    errors.paused,
+    errors.changing,
+    errors.not_json,
     errors.unavailable,
     errors.frozen,
     errors.unknown_grant,
@@ -78,7 +90,7 @@ def test_every_problem_is_listed_with_its_status() -> None:
     (table,) = tables("Problems")
     raised = set(re.findall(r'ProblemError\(\s*"([\w-]+)"', SOURCES))
     assert {row[0] for row in table} == raised | {words[0] for words in STATUS_WORDS.values()}
-    made = [errors.slow(1), errors.bad_query(""), *(make() for make in SIMPLE)]
+    made = [errors.slow(1), errors.budget_exhausted(1), errors.bad_query(""), *(make() for make in SIMPLE)]
     known = {problem.slug: problem.status for problem in made}
     known |= {words[0]: status for status, words in STATUS_WORDS.items()}
     assert {row[0]: int(row[1]) for row in table if row[0] in known} == known
@@ -90,6 +102,39 @@ def test_every_parameter_of_a_read_is_listed() -> None:
     renamed = {"kind": "kinds", "from": "since"}
     assert {renamed.get(row[0], row[0]) for row in parameters} == set(Query.__struct_fields__)
     assert [row[0] for row in labels] == ["bn", "n", "u", "v", "vb", "vs", "t"]
+
+
+def test_every_figure_of_a_bucket_is_listed_in_its_order() -> None:
+    (table,) = tables("Buckets")
+    listed: dict[str, list[str]] = {}
+    for of, part, _ in table:
+        listed.setdefault(of, []).append(part)
+    assert listed == {
+        "numbers": list(PARTS[Summary]),
+        "booleans, events": list(PARTS[Tally]),
+        "texts": list(PARTS[Share]),
+        "places": list(PARTS[Stay]),
+    }
+    assert all(f"(`{name}`" in WORDS or f"`{name}`)" in WORDS for name in SPANS)
+    always = {part for parts in PARTS.values() for part, (_, _, there) in parts.items() if there}
+    (named,) = re.findall(r"is not there; ([^;]+) always are", WORDS)
+    assert set(re.findall(r"`(\w+)`", named)) == always
+
+
+def test_every_member_of_a_question_and_every_function_is_listed() -> None:
+    members, functions = tables("Answers")
+    assert {row[0] for row in members} == set(msgspec.json.schema(Asked)["$defs"]["Asked"]["properties"])
+    of_type = {
+        "numbers": ["number"],
+        "booleans": ["boolean"],
+        "places": ["place"],
+        "every kind with buckets": FITTING,
+    }
+    listed = {(kind, name) for name, of, _ in functions for kind in of_type[of]}
+    assert listed == {(kind, name) for kind, names in FITTING.items() for name in names}
+    assert [*dict.fromkeys(row[0] for row in functions)] == list(FUNCTIONS)
+    shown = msgspec.json.decode(msgspec.json.encode(_plain(Figure(0, 1, None, "", None, True))))
+    assert all(f"`{name}`" in WORDS for name in (*shown, *PERIODS))
 
 
 def test_every_code_of_a_refusal_is_listed() -> None:
@@ -122,7 +167,16 @@ def test_every_rate_and_limit_is_listed_with_its_value() -> None:
         f"where known, `<kind>:{ACCURACY}` in `m`",
         f"more than {NONCE_WINDOW_MS // 1000} seconds off",
         f"for {LEAST_BYTES >> 10} KiB of a larger body",
-        f"at most {OAUTH_BODY >> 10} KiB, of `/owner/call` {MAX_BODY >> 20} MiB",
+        f"at most {OAUTH_BODY >> 10} KiB, of `/answers` {ANSWERS_BODY >> 10} KiB, of `/owner/call`"
+        f" {MAX_BODY >> 20} MiB",
+        f"(`application/json`, at most {ANSWERS_BODY >> 10} KiB)",
+        f"at most {MOST_PERIODS} at once",
+        f"`time_in` (up to {MOST_CELLS}) and `dwell` (one)",
+        f"fewer than {FEWEST} readings is answered with null",
+        f"A bucket of fewer than {FEWEST} numbers does not exist",
+        f"not over for {['', 'ten'][QUIET_MS // 600_000]} minutes",
+        f"without the person's word it is {DEFAULT_BUDGET} under a grant of mode `answer`",
+        f"all pages that follow it within {['', 'an'][USE_MS // 3_600_000]} hour",
         f"first line and headers {HEAD_MAX >> 10} KiB",
     ],
 )

@@ -7,14 +7,14 @@ revocation.  Any OAuth client does; this one saves the reading of five RFCs::
         asked = brand.ask(touchpoint, [{"type": "personal_data", "datatypes": ["energy"], ...}])
         granted = brand.wait(asked, 3600)
         for reading in brand.readings(granted.access_token, kind="energy"):
-            ...
+            ...  # of the time of one that came before, with another ``resolution`` than raw: it replaces that
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
@@ -69,11 +69,46 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Readings in order of arrival; ``next`` of the last page (no ``more``) returns what arrives later."""
+    """Readings in order of arrival; ``next`` of the last page (no ``more``) returns what arrives later.
+
+    ``incomplete`` are UTC days, and stretches of days ("2026-11-23/2026-11-25"), of which buckets are still
+    to come.  ``uses_left`` is None where the person did not say how often this may be read.
+    """
 
     readings: list[Reading]
     next: str
     more: bool
+    incomplete: tuple[str, ...] = ()
+    uses_left: int | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, rename={"since": "from"}):
+    """A figure of one period, [since, until) in RFC 3339; None where it would tell single readings.
+
+    ``complete``: it will not change any more.
+    """
+
+    since: str
+    until: str
+    value: float | None
+    unit: str
+    readings: int | None
+    complete: bool
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """How many answers a UTC day has and how many are left; None: nobody counts."""
+
+    limit: int | None
+    left: int | None
+    resets_at: str
+
+
+class Answers(msgspec.Struct, frozen=True):
+    """What ``POST /answers`` says."""
+
+    answers: list[Answer]
+    budget: Budget
 
 
 class Brand:
@@ -166,6 +201,31 @@ class Brand:
             page = self.follow(token, page.next)
             yield from page.readings
 
+    def answers(
+        self,
+        token: str,
+        kind: str,
+        function: str,
+        period: str = "day",
+        *,
+        since: str = "",
+        until: str = "",
+        threshold: float | None = None,
+        cells: Sequence[str] = (),
+    ) -> Answers:
+        """A figure for each whole day, week or month that the grant gives (``PROTOCOL.md``, "Answers").
+
+        Raises BrandError; ``budget-exhausted``: there are new ones at midnight of UTC.
+        """
+        asked: Json = {"kind": kind, "function": function, "period": period}
+        asked |= {name: text for name, text in (("from", since), ("until", until)) if text}
+        if threshold is not None:
+            asked["threshold"] = threshold
+        if cells:
+            asked["cells"] = list(cells)
+        headers = {"authorization": f"Bearer {token}"}
+        return _convert(_object(self._send("POST", "/answers", json=asked, headers=headers)), Answers)
+
     def introspect(self, token: str) -> Json:
         """RFC 7662: whether a token of ours is active, and for what."""
         return self._form("/introspect", {"token": token})
@@ -191,8 +251,16 @@ class Brand:
     def _page(self, answer: httpx.Response) -> Page:
         try:
             more = answer.headers["hypertouch-more"] == "true"
-            return Page(decode(answer.content), answer.links["next"]["url"], more)
-        except (FormatError, KeyError):
+            said = answer.headers.get("hypertouch-incomplete", "")
+            left = answer.headers.get("hypertouch-uses-left")
+            return Page(
+                decode(answer.content),
+                answer.links["next"]["url"],
+                more,
+                tuple(part.strip() for part in said.split(",") if part.strip()),
+                None if left is None else int(left),
+            )
+        except (FormatError, KeyError, ValueError):
             raise AnswerError("the server's answer is not readings in SenML") from None
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
