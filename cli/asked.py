@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from cli.draft import kinds_of
 from cli.errors import ConflictError
-from cli.review import asks_of, kinds_of
 from cli.session import pick
+from cli.standing import asks_of
 from cli.times import rfc3339
 from gateway import wire
 from gateway.client.session import Session

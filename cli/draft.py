@@ -8,6 +8,7 @@ against the request (``policies.narrow.exceeds``), here and by whoever accepts i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+
 import msgspec
 
 from cli.choice import Choice

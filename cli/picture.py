@@ -6,9 +6,8 @@ is true or happens a bar an hour, and texts are counted.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Final
 
@@ -28,9 +27,10 @@ from cli.plot import (
     heat,
     window,
 )
-from cli.render import count, escape, number, spread, wrap
+from cli.render import count, escape, number, wrap
 from cli.values import label_of, spoken_unit
 from cli.wording import how_words
+from gateway.client.flow import Told
 from gateway.senmlout import Reading
 from policies.kinds import catalogue
 from vault.bucket import HOLD_MS, SPANS
@@ -43,7 +43,10 @@ SIZES: Final = {"h3-7": 2.5, "h3-5": 18.0}  # kilometres across a cell, about
 
 
 class Pair(msgspec.Struct, frozen=True):
-    """A series in [``since``, ``until``), milliseconds; ``where`` is its device and channel, not escaped."""
+    """A series in [``since``, ``until``), milliseconds; ``where`` is its device and channel, not escaped.
+
+    The readings are samples; ``told`` are the figures of all, as asked and as given.
+    """
 
     kind: str
     where: str
@@ -51,6 +54,7 @@ class Pair(msgspec.Struct, frozen=True):
     given: tuple[Reading, ...]
     since: int
     until: int
+    told: tuple[Told | None, Told | None] = (None, None)
 
 
 def picture(pair: Pair, ink: Ink, zone: tzinfo | None = None) -> list[str]:
@@ -70,32 +74,31 @@ def picture(pair: Pair, ink: Ink, zone: tzinfo | None = None) -> list[str]:
 
 def sentence(pair: Pair) -> str:
     """``energy of meter: asked is ...; you would give ...``, in figures and without a picture."""
+    asked, given = pair.told
     return (
         f"{escape(label_of(pair.kind))} of {escape(pair.where)}: "
-        f"asked is {_said(pair.kind, pair.asked)}; you would give {_said(pair.kind, pair.given)}"
+        f"asked is {_said(asked, pair.asked)}; you would give {_said(given, pair.given)}"
     )
 
 
-def _said(kind: str, readings: Sequence[Reading]) -> str:
-    if not readings:
+def _said(told: Told | None, readings: Sequence[Reading]) -> str:
+    if told is None:
         return "nothing"
-    resolution = readings[-1].resolution
     what = (
-        count(len(readings), "reading")
-        if resolution == RAW
-        else f"{count(len(readings), 'value')} {how_words(resolution)}"
+        count(told.readings, "reading")
+        if told.resolution == RAW
+        else f"{count(told.readings, 'value')} {how_words(told.resolution)}"
     )
-    figures = _figures(kind, readings)
-    return f"{what}, {figures}" if figures else what
+    if told.low is not None and told.mean is not None and told.high is not None:
+        figures = f"min {number(told.low)} mean {number(told.mean)} max {number(told.high)}"
+        return f"{what}, {figures} {spoken_unit(told.kind)}".rstrip()
+    counted = _counted(readings)
+    return f"{what}, {counted}" if counted else what
 
 
-def _figures(kind: str, readings: Sequence[Reading]) -> str:
-    """The least, the mean and the greatest; how often each text or truth; how many places."""
-    numbers = _numbers(readings)
-    if numbers:
-        return spread(numbers, spoken_unit(kind))
-    places = Counter[str]()
-    texts, true, truths = Counter[str](), 0, False
+def _counted(readings: Sequence[Reading]) -> str:
+    """How much was true, how often each text came, in how many areas: as shares, for it is a sample."""
+    places, texts, truths = Counter[str](), Counter[str](), Counter[bool]()
     for reading in readings:
         match reading.value:
             case Place():
@@ -104,24 +107,20 @@ def _figures(kind: str, readings: Sequence[Reading]) -> str:
                 places[cell] += seconds or 0
             case Share(value=text, count=many):
                 texts[text] += many or 0
-            case Tally(true=many):
-                true, truths = true + (many or 0), True
+            case Tally(count=many, true=true):
+                truths[True] += true or 0
+                truths[False] += (many or 0) - (true or 0)
             case bool():
-                true, truths = true + reading.value, True
+                truths[reading.value] += 1
             case str():
                 texts[reading.value] += 1
     if places:
-        total = sum(places.values()) or 1
-        most = max(places.values()) / total
+        most = max(places.values()) / max(places.total(), 1)
         return f"in {count(len(places), 'area')}, {most:.0%} of it in one of them"
     if texts:
-        return ", ".join(f"{escape(text)} {many:,}" for text, many in texts.most_common(5))
-    return f"{true:,} of them true" if truths else ""
-
-
-def _numbers(readings: Iterable[Reading]) -> list[float]:
-    found = (_number(reading) for reading in readings)
-    return [value for value in found if value is not None and math.isfinite(value)]
+        all_of_it = max(texts.total(), 1)
+        return ", ".join(f"{escape(text)} {many / all_of_it:.0%}" for text, many in texts.most_common(5))
+    return f"{truths[True] / truths.total():.0%} of them true" if truths.total() else ""
 
 
 def _number(reading: Reading) -> float | None:
@@ -157,11 +156,12 @@ def _line(pair: Pair, ink: Ink, zone: tzinfo | None) -> list[str]:
 
 def _hours(pair: Pair, ink: Ink, zone: tzinfo | None) -> list[str]:
     asked: dict[int, float] = {}
+    scale = _scale(pair.told[0], pair.asked)
     for reading in pair.asked:
         hours = max(1, SPANS.get(reading.resolution, HOUR_MS) // HOUR_MS)
         for hour in range(hours):
             at = reading.time // HOUR_MS * HOUR_MS + hour * HOUR_MS
-            asked[at] = asked.get(at, 0.0) + _times(reading) / hours
+            asked[at] = asked.get(at, 0.0) + scale * _times(reading) / hours
     given = [
         Step(at, at + SPANS.get(reading.resolution, HOUR_MS), _times(reading))
         for reading in pair.given
@@ -170,6 +170,11 @@ def _hours(pair: Pair, ink: Ink, zone: tzinfo | None) -> list[str]:
     if not any(asked.values()) and not any(step.value for step in given):
         return []
     return [*bars(asked, given, zone, ink), f"{'':11}{'asked, a bar an hour':<27}as you would give it"]
+
+
+def _scale(told: Told | None, sample: Sequence[Reading]) -> float:
+    """How many readings one of a sample stands for."""
+    return told.readings / len(sample) if told is not None and sample else 1.0
 
 
 def _times(reading: Reading) -> float:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
+import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,22 @@ import msgspec
 import rich_click as click
 
 from cli import options
-from cli.ask import ask, choose, require_terminal, say
+from cli.ask import choose, require_terminal, say
 from cli.asked import ANSWERED, fetch, find, is_waiting, require_waiting, row_of, status_of, why_of
 from cli.card import QUESTION, request_card
-from cli.errors import CancelledError, CliError, ConflictError, UsageError
+from cli.change import change
+from cli.choice import Choice, narrowing
+from cli.draft import kinds_of
+from cli.errors import CancelledError, ConflictError, NotFoundError, RefusedError, UsageError
 from cli.passphrase import PassphraseSource
+from cli.plot import Ink, ink_for
+from cli.preview import DAYS, TooSlowError, at_most, look, preview_json, preview_text
+from cli.progress import PATIENCE_S, Bar
 from cli.render import ago, emit, escape, table
-from cli.review import Choice, Offer, asks_of, kinds_of, make_offer, offer_of
+from cli.review import Offer, make_offer, offer_of
 from cli.session import now_ms, suggest, unlocked, with_vault
-from cli.times import bound, span
+from cli.standing import asks_of
+from cli.times import span
 from cli.values import label_of
 from gateway import wire
 from gateway.client import device as devices
@@ -30,52 +36,10 @@ from gateway.client.read import Archive
 from gateway.client.session import Session
 from policies.grant import Pending, Preparing
 from policies.iso8601 import format_time
-from policies.narrow import History
 from vault.ids import GrantId
 from vault.store.records import GrantRow
 
 PAUSE_S = 0.5  # between two looks while waiting
-
-
-def narrowing(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options by which a person gives less than was asked: the command takes ``choice: Choice``."""
-
-    @click.option("--kinds", metavar="A,B", help="Only these of what was asked.")
-    @click.option("--device", "names", multiple=True, metavar="NAME", help="Only of this one; repeatable.")
-    @click.option("--for", "lasting", metavar="30d", help="For so long from now on.")
-    @click.option("--history", default="none", show_default=True, metavar="7d", help="none, all, or so long.")
-    @click.option("--from", "since", metavar="DATE", help="Exactly: data from then on (UTC).")
-    @click.option("--until", metavar="DATE", help="Exactly: data up to then (UTC).")
-    @click.option("--access-until", metavar="DATE", help="Exactly: it may be read until then (UTC).")
-    @click.option("--future", is_flag=True, help="Channels that are still to come, too.")
-    @functools.wraps(function)
-    def with_choice(
-        *args: Any,
-        kinds: str | None,
-        names: tuple[str, ...],
-        lasting: str | None,
-        history: str,
-        since: str | None,
-        until: str | None,
-        access_until: str | None,
-        future: bool,
-        **rest: Any,
-    ) -> Any:
-        if lasting and (until or access_until):
-            raise UsageError("--for and exact ends exclude each other", "give one of them")
-        choice = Choice(
-            kinds=_split(kinds or ""),
-            devices=names,
-            history=parse_history(history),
-            duration=span(lasting) if lasting else None,
-            data_from=bound(since) if since else None,
-            data_until=bound(until) if until else None,
-            access_until=bound(access_until) if access_until else None,
-            future=future,
-        )
-        return function(*args, choice=choice, **rest)
-
-    return with_choice
 
 
 @click.group("request")
@@ -121,18 +85,45 @@ def list_(
 
 @request.command("show")
 @click.argument("ID")
+@narrowing
 @with_vault
-def show(id: str, passphrase: PassphraseSource, home: Path, as_json: bool) -> None:
-    """Show a request as you would approve it."""
+def show(id: str, choice: Choice, passphrase: PassphraseSource, home: Path, as_json: bool) -> None:
+    """Show a request as you would approve it: the least that serves, or what the options say."""
     with unlocked(home, passphrase) as session:
         row = find(session, id)
         if not is_waiting(row, session.clock()):
             emit(row_of(row), as_json, f"{escape(row.brand_name)}: {status_of(row.state)}")
             return
-        offer = _offer(session, Archive(session), row, Choice())
-    emit(row_of(row) | {"terms": terms_json(offer), "yesterday": offer.card.yesterday}, as_json, shown(offer))
+        offer = _offer(session, Archive(session), row, choice)
+    answer = {"terms": terms_json(offer), "yesterday": offer.card.yesterday, "notes": list(offer.card.notes)}
+    emit(row_of(row) | answer, as_json, shown(offer))
     short = GrantId(row.grant).short
-    suggest(as_json, (f"request approve {short}", "give it, or less"), (f"request deny {short}", "say no"))
+    suggest(
+        as_json,
+        (f"request preview {short}", "see what they would have received"),
+        (f"request approve {short}", "give it, or less"),
+        (f"request deny {short}", "say no"),
+    )
+
+
+@request.command("preview")
+@click.argument("ID")
+@narrowing
+@click.option("--days", type=click.IntRange(1, 31), default=DAYS, show_default=True, help="Of so many.")
+@with_vault
+def preview(
+    id: str, choice: Choice, days: int, passphrase: PassphraseSource, home: Path, as_json: bool
+) -> None:
+    """Show what they would have received last week, as asked and as you would give it."""
+    with unlocked(home, passphrase) as session:
+        row, archive = find(session, id), Archive(session)
+        require_waiting(row, session.clock())
+        offer = _offer(session, archive, row, choice)
+        with Bar("looking back") as progress:
+            seen = look(session, archive, offer, days, progress)
+    answer = {"request": GrantId(row.grant).text, "terms": terms_json(offer)} | preview_json(seen)
+    emit(answer, as_json, preview_text(seen, ink_for(sys.stdout.encoding)))
+    suggest(as_json, (f"request approve {GrantId(row.grant).short}", "give it, or less"))
 
 
 @request.command("approve")
@@ -150,10 +141,11 @@ def approve(
         row, archive = find(session, id), Archive(session)
         require_waiting(row, session.clock())
         offer = _decide(session, archive, row, choice, yes=yes, quiet=as_json and yes)
-        if isinstance(row.state, Preparing):
-            resume(session, archive, row)
-        else:
-            approve_terms(session, archive, row, offer.asks, offer.terms)
+        with Bar("handing over") as progress:
+            if isinstance(row.state, Preparing):
+                resume(session, archive, row)
+            else:
+                approve_terms(session, archive, row, offer.asks, offer.terms, progress)
     grant = GrantId(row.grant)
     emit({"request": grant.text, "grant": grant.text} | terms_json(offer), as_json, _given(offer))
     suggest(as_json, (f"grant revoke {grant.short}", "end it"), ("ledger log", "see every read"))
@@ -188,10 +180,18 @@ def terms_json(offer: Offer) -> dict[str, Any]:
     terms = offer.terms
     return {
         "kinds": list(terms.kinds),
-        "devices": [msgspec.to_builtins(selector) for selector in terms.selectors],
+        "details": {one.kind: terms.resolution_of(one) for one in terms.selectors},
+        "devices": [
+            {"device": one.device, "kind": one.kind, "channels": one.channels and list(one.channels)}
+            for one in terms.selectors
+        ],
         "data_from": format_time(terms.data_from),
         "data_until": format_time(terms.data_until),
         "access_until": format_time(terms.access_until),
+        "mode": terms.mode,
+        "uses": terms.uses,
+        "budget": terms.budget,
+        "limits": [msgspec.to_builtins(limit) for limit in terms.limits],
     }
 
 
@@ -202,20 +202,10 @@ def shown(offer: Offer) -> str:
         lines.append(f"  message   {escape(offer.row.binding_message)}")
     if offer.left_out:
         lines.append(f"  but       they say they cannot do without {', '.join(offer.left_out)}")
+    lines += [f"  but       they say they need {words}" for words in offer.below]
     if isinstance(offer.row.state, Preparing):
         lines.append("  note      you approved this before; its keys are still to be handed over")
     return "\n".join(lines)
-
-
-def parse_history(text: str) -> History:
-    """``none``, ``all``, or whole days such as ``7d``; raises UsageError."""
-    match text.strip().lower():
-        case "none":
-            return "none"
-        case "all":
-            return "all"
-        case plain:
-            return -(-span(plain) // 86_400)
 
 
 def _offer(session: Session, archive: Archive, row: GrantRow, choice: Choice) -> Offer:
@@ -230,46 +220,52 @@ def _decide(
     session: Session, archive: Archive, row: GrantRow, choice: Choice, *, yes: bool, quiet: bool
 ) -> Offer:
     """Show, ask, and go round as long as the person changes something."""
-    while True:
-        offer = _offer(session, archive, row, choice)
+    offer = _offer(session, archive, row, choice)
+    if yes:
         if not quiet:
             say(shown(offer))
-        if yes:
-            return offer
-        answers = {"y": "yes", "n": "no", "c": "change"}
+        return offer
+    ink = ink_for(sys.stderr.encoding)
+    say(shown(offer))
+    _glance(session, archive, offer, ink)
+    while True:
+        answers = {"y": "yes", "n": "no", "c": "change", "p": "preview"}
         match choose(QUESTION, answers, instead="--yes"):
             case "y":
                 return offer
             case "n":
                 raise CancelledError("nothing was given", "say no for good: hypertouch request deny ID")
+            case "p":
+                with Bar("looking back") as progress:
+                    seen = look(session, archive, offer, DAYS, progress)
+                say(preview_text(seen, ink))
             case _ if isinstance(row.state, Preparing):
                 say("it is approved already; to give less, revoke it and have them ask again")
             case _:
-                choice = _change(offer, choice)
+                offer = _changed(session, archive, row, offer)
+                say(shown(offer))
 
 
-def _change(offer: Offer, choice: Choice) -> Choice:
-    """Ask for each thing that can be less; an empty answer leaves it as it is."""
-    asked = ", ".join(kinds_of(offer.asks))
-    kinds = ask(f"Which kinds? ({asked})", instead="--kinds")
-    names = ask("Which devices, by name? (all)", instead="--device")
-    lasting = ask("For how long? (30d, or as asked)", instead="--for")
-    history = ask("How much history? (none, 7d, all)", instead="--history")
+def _glance(session: Session, archive: Archive, offer: Offer, ink: Ink) -> None:
+    """The preview, where it takes no longer than a person likes to wait for a question."""
     try:
-        return msgspec.structs.replace(
-            choice,
-            kinds=_split(kinds) or choice.kinds,
-            devices=_split(names) or choice.devices,
-            duration=span(lasting) if lasting else choice.duration,
-            history=parse_history(history) if history else choice.history,
-        )
-    except CliError as error:
-        say(f"{error.what}; {error.hint}")
-        return choice
+        seen = look(session, archive, offer, DAYS, at_most(PATIENCE_S))
+    except TooSlowError:
+        say("  preview   takes a while here; p shows what they would have received last week")
+        return
+    say(preview_text(seen, ink))
 
 
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+def _changed(session: Session, archive: Archive, row: GrantRow, offer: Offer) -> Offer:
+    """The offer after a change; as it was, where that cannot be given."""
+    choice = change(offer.choice, offer.asks)
+    if choice == offer.choice:
+        return offer
+    try:
+        return _offer(session, archive, row, choice)
+    except (UsageError, RefusedError, NotFoundError) as error:
+        say(escape(f"{error.what}; {error.hint}" if error.hint else error.what))
+        return offer
 
 
 def _given(offer: Offer) -> str:

@@ -12,45 +12,34 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from cli.card import RequestCard, Sample
+from cli.card import Detail, Less, RequestCard, Sample, Wishes
+from cli.choice import Choice
+from cli.draft import Draft, bounds_of, changed, is_finer
 from cli.errors import RefusedError, UsageError
 from cli.known import find_all
+from cli.standing import asks_of, begin
 from cli.times import midnight
-from cli.values import label_of, unit_of, words
+from cli.values import label_of, spoken_unit, unit_of, words
+from cli.wording import detail_words
 from gateway import wire
 from gateway.client import device as devices
 from gateway.client.approve import Chosen, Series, choose_selectors, selects, series_of
 from gateway.client.device import Devices
 from gateway.client.read import Archive, is_reading
 from gateway.client.session import Session
-from policies.grant import Preparing, Refusal, Terms
-from policies.kinds import catalogue
-from policies.narrow import Bounds, History, exceeds, make_terms, settle_bounds
+from policies.errors import TermsError
+from policies.grant import DEFAULT_BUDGET, Active, Preparing, Selector, Terms
+from policies.iso8601 import DAY
+from policies.narrow import Bounds, exceeds, make_terms
 from policies.purposes import purposes
-from policies.request import Ask, parse_details
+from policies.request import Ask
 from vault.ids import DeviceId, GrantId
 from vault.store.records import GrantRow
 
-DAY_S: Final = 86_400
+ITSELF: Final = "itself"  # the channel of a device that has none
 ANY_CHANNEL: Final = "whatever channel it will use"
 EVERY_CHANNEL: Final = "every channel, new ones too"
 MORNING_MS: Final = 7 * 3_600_000  # the example is of seven o'clock, or the first after it
-
-
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """How a person narrows a request; everything left out is as asked, but history, which is not given.
-
-    ``duration`` is seconds from now; the others are seconds since the epoch.
-    """
-
-    kinds: tuple[str, ...] = ()
-    devices: tuple[str, ...] = ()
-    history: History = "none"
-    duration: int | None = None
-    data_from: int | None = None
-    data_until: int | None = None
-    access_until: int | None = None
-    future: bool = False
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -61,16 +50,8 @@ class Offer(msgspec.Struct, frozen=True):
     terms: Terms
     card: RequestCard
     left_out: tuple[str, ...]  # labels of kinds without which the brand says it cannot serve
-
-
-def asks_of(row: GrantRow) -> tuple[Ask, ...]:
-    """The brand's words, read as of the moment they came."""
-    return parse_details(row.ask, catalogue(), purposes(), row.asked // 1000)
-
-
-def kinds_of(asks: tuple[Ask, ...]) -> tuple[str, ...]:
-    """Every kind that is asked for."""
-    return tuple(kind for ask in asks for kind in ask.kinds)
+    below: tuple[str, ...] = ()  # in words: what they say they need, of what is given more coarsely
+    choice: Choice = Choice()  # what the person said so far
 
 
 def site_of(row: GrantRow) -> str:
@@ -82,29 +63,47 @@ def site_of(row: GrantRow) -> str:
 
 
 def make_offer(session: Session, archive: Archive, row: GrantRow, choice: Choice) -> Offer:
-    """Settle a request and a choice.
+    """Settle a request and a choice; of a grant in force, its terms and a choice.
 
     Raises:
-        UsageError: a kind that was not asked for, or a device that is not there.
+        UsageError: a kind that was not asked for, a device or channel that is not there, a limit that does
+            not fit.
         RefusedError: nothing would be left, or it would be more than was asked.
     """
     asks = asks_of(row)
     found = devices.fetch(session)
     overview = session.ask(wire.GetOverview(), wire.Overview)
-    kinds = _kinds(asks, choice.kinds)
     now_s = session.clock() // 1000
-    bounds = _bounds(asks[0], choice, now_s, overview.first_day)
+    before = row.state.terms if isinstance(row.state, Active) else None
+    beginning = begin(session, row, asks, choice, now_s)
+    draft = changed(beginning.draft, choice, asks)
+    bounds = bounds_of(draft, choice, asks[0], now_s, overview.first_day)
     seen: set[Series] = set()
     if overview.first_day is not None and overview.last_day is not None:
         seen = series_of(archive.segments(overview.first_day, overview.last_day))
-    chosen = choose_selectors(kinds, _device_ids(found, choice, bounds, now_s), seen, future=choice.future)
-    terms = make_terms(asks, chosen.selectors, bounds)
-    refusal = exceeds(asks, terms, answered_s=now_s)
+    chosen = _chosen(draft, choice, found, seen, bounds, now_s, before)
+    terms = _terms(asks, draft, chosen, bounds)
+    refusal = exceeds(asks, terms, answered_s=now_s, before=before)
     if refusal is not None:
-        raise RefusedError(refusal.reason.removesuffix("."))
-    return offer_of(
-        session, archive, row, asks, terms, found, chosen=chosen, everything=_is_all(asks, choice)
-    )
+        raise RefusedError(refusal.reason.removesuffix("."), "give less, or have them ask for it")
+    offer = offer_of(
+        session, archive, row, asks, terms, found,
+        chosen=chosen, everything=_is_all(asks, choice), notes=beginning.notes,
+    )  # fmt: skip
+    return msgspec.structs.replace(offer, choice=choice)
+
+
+def _terms(asks: tuple[Ask, ...], draft: Draft, chosen: Chosen, bounds: Bounds) -> Terms:
+    selectors = [
+        msgspec.structs.replace(one, resolution=draft.details.get(one.kind)) for one in chosen.selectors
+    ]
+    try:
+        return make_terms(
+            asks, selectors, bounds,
+            mode=draft.mode, uses=draft.uses, budget=draft.budget, limits=draft.limits.values(),
+        )  # fmt: skip
+    except TermsError as error:
+        raise UsageError(str(error), "give less of it") from None
 
 
 def offer_of(
@@ -117,19 +116,24 @@ def offer_of(
     *,
     chosen: Chosen | None = None,
     everything: bool = False,
+    notes: tuple[str, ...] = (),
 ) -> Offer:
     """The offer for terms that are settled, as in an approval that was cut off."""
-    approved = row.state.approved if isinstance(row.state, Preparing) else session.clock()
+    approved = row.state.approved if isinstance(row.state, Preparing | Active) else session.clock()
     # History begins at a midnight that is past; without it the terms begin when they were made.
-    history = terms.data_from % DAY_S == 0 and terms.data_from < approved // 1000
+    history = terms.data_from % DAY == 0 and terms.data_from < approved // 1000
     card = RequestCard(
         request=GrantId(row.grant).short,
         brand=row.brand_name,
         site=site_of(row),
         kinds=tuple(label_of(kind) for kind in terms.kinds),
         why=terms.purpose_text or purposes().label(terms.purpose),
-        resolution=terms.resolution,
-        minimum=asks[0].minimum,
+        details=_details(asks, terms),
+        mode=terms.mode,
+        uses=terms.uses,
+        budget=(terms.budget or DEFAULT_BUDGET) if terms.mode == "answer" else None,
+        limits=tuple(Less(label_of(one.kind), spoken_unit(one.kind), one) for one in terms.limits),
+        wishes=_wishes(asks[0], terms, approved // 1000),
         devices=_devices(found, terms, chosen.unseen if chosen else ()),
         history_from=(0 if everything else terms.data_from) if history else None,
         data_until=terms.data_until,
@@ -138,9 +142,16 @@ def offer_of(
         recipients=terms.recipients,
         benefit=terms.benefit,
         yesterday=yesterday(session, archive, terms),
+        notes=notes,
     )
     missing = [kind for ask in asks if ask.required for kind in ask.kinds if kind not in terms.kinds]
-    return Offer(row, asks, terms, card, tuple(label_of(kind) for kind in missing))
+    minimums = {kind: ask.minimum for ask in asks for kind in ask.kinds}
+    below = {
+        detail_words(label_of(one.kind), minimums[one.kind]): None
+        for one in terms.selectors
+        if one.kind in minimums and is_finer(one.kind, minimums[one.kind], terms.resolution_of(one))
+    }
+    return Offer(row, asks, terms, card, tuple(label_of(kind) for kind in missing), tuple(below))
 
 
 def yesterday(session: Session, archive: Archive, terms: Terms, zone: tzinfo | None = None) -> Sample:
@@ -163,38 +174,58 @@ def yesterday(session: Session, archive: Archive, terms: Terms, zone: tzinfo | N
     return Sample(len(readings), example.time, words(example.value, unit_of(example.kind)))
 
 
-def _kinds(asks: tuple[Ask, ...], wanted: Sequence[str]) -> tuple[str, ...]:
-    asked = kinds_of(asks)
-    kinds = []
-    for text in wanted:
-        found = catalogue().find(text.strip())
-        if found is None or found.name not in asked:
-            raise UsageError("that kind was not asked for", f"choose from: {', '.join(asked)}")
-        kinds.append(found.name)
-    return tuple(dict.fromkeys(kinds)) or asked
+def _details(asks: tuple[Ask, ...], terms: Terms) -> tuple[Detail, ...]:
+    """How exactly each kind is given, and how exactly the brand would like it."""
+    ideals = {kind: ask.ideal for ask in asks for kind in ask.kinds}
+    given = {one.kind: terms.resolution_of(one) for one in terms.selectors}
+    return tuple(Detail(label_of(kind), given[kind], ideals.get(kind, given[kind])) for kind in terms.kinds)
 
 
-def _bounds(ask: Ask, choice: Choice, now_s: int, first_day: int | None) -> Bounds:
-    until = choice.access_until if choice.access_until is not None else choice.data_until
-    settled = settle_bounds(
-        ask,
-        now_s=now_s,
-        history=choice.history,
-        data_from=choice.data_from,
-        duration_s=choice.duration,
-        until=until,
-        first_day=now_s // DAY_S if first_day is None else first_day,
+def _wishes(ask: Ask, terms: Terms, now_s: int) -> Wishes:
+    """What the brand would like beyond the terms; a day more or less is none."""
+    since = ask.data_from if ask.history is None else now_s - ask.history.ideal * DAY
+    end = ask.access_end if ask.duration is None else now_s + ask.duration.ideal * DAY
+    more_past = since is not None and since < now_s - DAY and since < terms.data_from - DAY
+    return Wishes(
+        history=(now_s - since) // DAY if since is not None and more_past else None,
+        access_until=end if end is not None and end > terms.access_until + DAY else None,
+        mode=ask.mode if ask.mode != terms.mode or (terms.uses and ask.mode == "read") else None,
     )
-    if isinstance(settled, Refusal):
-        raise RefusedError(settled.reason.removesuffix("."))
-    if choice.data_until is None:
-        return settled
-    end = min(settled.data_until, choice.data_until)
-    if end <= now_s:
-        end = end // DAY_S * DAY_S  # what is past is given in whole UTC days
-    if end <= settled.data_from:
-        raise RefusedError("these bounds leave no time in which there could be data")
-    return msgspec.structs.replace(settled, data_until=end)
+
+
+def _chosen(
+    draft: Draft,
+    choice: Choice,
+    found: Devices,
+    seen: set[Series],
+    bounds: Bounds,
+    now_s: int,
+    before: Terms | None,
+) -> Chosen:
+    """Devices and channels: those of a grant in force stay where the person names no others."""
+    kept: tuple[Selector, ...] = ()
+    if before is not None and not (choice.devices or choice.channels or choice.future):
+        kept = tuple(one for one in before.selectors if one.kind in draft.kinds)
+    new = [kind for kind in draft.kinds if all(one.kind != kind for one in kept)]
+    if not new:
+        return Chosen(kept, ())
+    chosen = choose_selectors(new, _device_ids(found, choice, bounds, now_s), seen, future=choice.future)
+    selectors = _of_channels(chosen.selectors, choice.channels) if choice.channels else chosen.selectors
+    return Chosen((*kept, *selectors), chosen.unseen if not choice.channels else ())
+
+
+def _of_channels(selectors: Sequence[Selector], names: Sequence[str]) -> tuple[Selector, ...]:
+    """These channels alone; of what was never seen these, once they come.  Raises UsageError."""
+    wanted = tuple(sorted({"" if name == ITSELF else name for name in names}))
+    known = sorted({channel or ITSELF for one in selectors for channel in one.channels or ()})
+    if not any(one.channels is None or set(one.channels) & set(wanted) for one in selectors):
+        raise UsageError("there is no such channel of this", f"choose from: {', '.join(known)}")
+    kept = []
+    for one in selectors:
+        channels = wanted if one.channels is None else tuple(c for c in one.channels if c in wanted)
+        if channels:
+            kept.append(msgspec.structs.replace(one, channels=channels))
+    return tuple(kept)
 
 
 def _device_ids(found: Devices, choice: Choice, bounds: Bounds, now_s: int) -> list[DeviceId]:
@@ -220,7 +251,7 @@ def _devices(found: Devices, terms: Terms, unseen: tuple[str, ...]) -> tuple[str
         else:
             channels.update(selector.channels)
     return tuple(
-        name if channels == {""} else f"{name} ({', '.join(sorted(c or 'itself' for c in channels))})"
+        name if channels == {""} else f"{name} ({', '.join(sorted(c or ITSELF for c in channels))})"
         for name, channels in sorted(shown.items())
     )
 

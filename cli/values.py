@@ -42,6 +42,12 @@ def unit_of(kind: str) -> str:
     return found.unit if found is not None and found.name == kind else ""
 
 
+def spoken_unit(kind: str) -> str:
+    """The same as people know it: ``°C``."""
+    unit = unit_of(kind)
+    return SPOKEN.get(unit, unit)
+
+
 def label_of(kind: str) -> str:
     """What a person calls a kind."""
     found = catalogue().find(kind)

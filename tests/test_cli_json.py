@@ -74,6 +74,23 @@ DEVICE_ROW = answer(
 )
 SAMPLE = answer(time=str, topic=str, payload=str)
 SELECTOR = answer(device=str, kind=str, channels=list[str] | None)
+TERMS = answer(
+    kinds=list[str], details=dict[str, str], devices=many(SELECTOR), data_from=str, data_until=str,
+    access_until=str, mode=str, uses=int | None, budget=int | None, limits=many(dict[str, Any]),
+)  # fmt: skip
+FLOW = answer(
+    readings_a_day=float, bytes_a_day=float, kinds=list[str],
+    series=many(
+        answer(
+            device=str, channel=str, kind=str, resolution=str, readings=int, low=float | None,
+            mean=float | None, high=float | None,
+        )
+    ),
+    sample=many(
+        answer(time=str, device=str, channel=str, kind=str, resolution=str, value=Any, unit=str)
+    ),
+)  # fmt: skip
+RARE = answer(device=str, channel=str, kind=str, resolution=str, readings=float)
 REQUEST = answer(
     request=str, short=str, brand=str, brand_id=str, site=str, kinds=list[str], purpose=str, purpose_text=str,
     message=str, asked=str, expires=str, status=str, details=list[dict[str, Any]],
@@ -147,11 +164,11 @@ SCHEMAS: dict[str, Any] = {
     "touchpoint revoke": answer(touchpoint=str, status=str),
     "request list": many(REQUEST),
     "inbox": many(REQUEST),
-    "request show": more(REQUEST, terms=dict[str, Any], yesterday=dict[str, Any] | None),
-    "request approve": answer(
-        request=str, grant=str, kinds=list[str], devices=many(SELECTOR), data_from=str, data_until=str,
-        access_until=str,
+    "request show": more(REQUEST, terms=TERMS, yesterday=dict[str, Any] | None, notes=list[str]),
+    "request preview": answer(
+        request=str, terms=TERMS, since=str, until=str, asked=FLOW, settled=FLOW, rare=many(RARE)
     ),
+    "request approve": more(TERMS, request=str, grant=str),
     "request deny": answer(request=str, status=str),
     "grant list": many(GRANT),
     "grant show": more(
@@ -226,6 +243,7 @@ def test_every_answer_is_as_its_schema_says(server: Running) -> None:
     request = tell("request list")[0]["request"]
     tell("inbox")
     tell("request show", request)
+    tell("request preview", request)
     grant = tell("request approve", request, "--yes")["grant"]
     for command in ("grant list", "device list", "brand list", "touchpoint list", "client list", "tidy"):
         tell(command)

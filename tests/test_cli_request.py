@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from cli.render import date
@@ -21,6 +22,9 @@ from policies.iso8601 import format_time
 from policies.kinds import catalogue
 from policies.purposes import purposes
 from policies.request import parse_details
+from policies.rules import Rules
+from policies.settle import settle, terms_of
+from policies.strict import canonical
 from tests.cli_world import DAY_MS, Desk, Wall, desk, open_desk
 from tests.terminal import converse, in_turn
 from vault.ids import DeviceId, GrantId
@@ -91,6 +95,8 @@ def test_a_request_is_shown_so_that_anyone_can_decide_in_ten_seconds(open_desk: 
         "  they      keep it 90 days, share with nobody",
         "  you get   10 % off the base fee",
         "  yesterday this was 1,440 readings, e.g. 07:00 0.412 kWh",
+        "  note      It needs raw energy for a purpose (Service Provision) that peers",
+        "            serve with day.",
     ]
 
 
@@ -335,45 +341,69 @@ def test_a_card_says_where_history_begins(open_desk: Desk) -> None:
     assert "from now on, and all history" in done.err
 
 
+QUESTION = "Approve exactly this? [y]es [n]o [c]hange [p]review"
+CHANGE = "? lists all, reset begins anew)"
+
+
 def test_at_a_terminal_a_person_changes_looks_again_and_says_yes(open_desk: Desk) -> None:
     minutely(open_desk)
     hub = open_desk.add_device("hub")
     open_desk.publish(hub, Observation("", "power", now(), 1.0))
     grant = ask(open_desk, ASK | {"datatypes": ["energy", "power"]})
-    question = "Approve exactly this? [y]es [n]o [c]hange"
     talk = converse(
         open_desk.home,
         ["request", "approve", grant.text],
         in_turn(
             [
-                (question, "what"),
-                (question, "c"),
-                ("(energy, power)", "energy"),
-                ("by name? (all)", "meter"),
-                ("or as asked)", "3d"),
-                ("(none, 7d, all)", ""),
-                (question, "c"),
-                ("(energy, power)", ""),
-                ("by name? (all)", ""),
-                ("or as asked)", "soon"),
-                ("(none, 7d, all)", ""),
-                (question, "y"),
+                (QUESTION, "what"),
+                (QUESTION, "c"),
+                (CHANGE, "kinds energy device meter for 3d"),
+                (QUESTION, "c"),
+                (CHANGE, "for soon"),
+                (QUESTION, "c"),
+                (CHANGE, "device fridge"),
+                (QUESTION, "c"),
+                (CHANGE, "colour red"),
+                (QUESTION, "c"),
+                (CHANGE, "?"),
+                (CHANGE, "--detail"),
+                ("or energy=day)", "energy=hour"),
+                (QUESTION, "c"),
+                (CHANGE, ""),
+                (QUESTION, "p"),
+                (QUESTION, "y"),
             ]
         ),
     )
     assert talk.status == 0, talk.said
-    assert "please answer y or n or c" in talk.said
+    assert "please answer y or n or c or p" in talk.said
     assert "not a length of time" in talk.said
-    assert talk.said.count("asks for energy, power") == 1
-    assert talk.said.count("asks for energy  ") == 2
+    assert "there is no such device" in talk.said
+    assert "nothing of that name to change" in talk.said
+    assert "They get answers made of it" in talk.said
+    assert "energy by the hour (they would like every reading)" in talk.said
+    assert "they say they need every reading of energy" in talk.said
+    assert talk.said.count("last week they would have received") == 2
     (row,) = open_desk.json("grant", "list")
     assert row["kinds"] == ["energy"]
+    shown = open_desk.json("grant", "show", row["grant"])
+    assert [one["channels"] for one in shown["selectors"]] == [[""]]
+
+
+def test_a_change_can_be_taken_back_at_the_prompt(open_desk: Desk) -> None:
+    minutely(open_desk)
+    grant = ask(open_desk)
+    answers = [(QUESTION, "c"), (CHANGE, "detail day"), (QUESTION, "c"), (CHANGE, "reset"), (QUESTION, "n")]
+    talk = converse(open_desk.home, ["request", "approve", grant.text], in_turn(answers))
+    assert talk.status == 130, talk.said
+    assert talk.said.count("energy by the day") == 1
+    assert talk.said.count("detail    every reading") == 2
 
 
 def test_at_a_terminal_no_gives_nothing_and_leaves_the_request(open_desk: Desk) -> None:
     minutely(open_desk)
     grant = ask(open_desk)
-    talk = converse(open_desk.home, ["request", "approve", grant.text], in_turn([("[c]hange", "n")]))
+    talk = converse(open_desk.home, ["request", "approve", grant.text], in_turn([(QUESTION, "n")]))
     assert talk.status == 130
     assert open_desk.json("grant", "list") == []
     assert len(open_desk.json("inbox")) == 1
@@ -385,14 +415,122 @@ def test_a_brand_without_a_device_to_give_is_told_to_the_person(open_desk: Desk)
     assert (done.status, "device add" in done.err) == (2, True)
 
 
+WISHES = ASK | {
+    "resolution": {"ideal": "raw", "minimum": "day"},
+    "history": {"ideal": "P30D", "minimum": "P7D"},
+    "duration": {"ideal": "P90D", "minimum": "P10D"},
+    "mode": {"ideal": "read", "minimum": "answer"},
+}
+del WISHES["access_until"]
+PLACE = WISHES | {"datatypes": ["location"], "resolution": {"ideal": "h3-7", "minimum": "h3-5"}}
+
+
+def test_the_least_that_serves_is_offered_with_what_they_would_like_beside_it(open_desk: Desk) -> None:
+    minutely(open_desk)
+    grant = ask(open_desk, WISHES, PLACE)
+    shown = " ".join(open_desk.run("request", "show", grant.text).out.split())
+    assert "detail energy by the day (they would like every reading); location to about 9 km" in shown
+    assert "they see no reading (they would like to read it whenever they want)" in shown
+    assert f"and history since {date(midnight() - 6 * DAY_S)} (they would like 30 days)" in shown
+    assert "(they would like it until" in shown
+    offered = open_desk.json("request", "show", grant.text)["terms"]
+    assert offered["details"] == {"energy": "day", "location": "h3-5"}
+    assert (offered["mode"], offered["uses"], offered["limits"]) == ("answer", None, [])
+
+
+def test_the_offer_is_what_the_rules_and_the_request_settle_at(open_desk: Desk) -> None:
+    """The node that answers by rule, the client that checks it, and this offer come to the same terms."""
+    meter = minutely(open_desk)
+    grant = ask(open_desk, WISHES)
+    offered = open_desk.json("request", "show", grant.text)["terms"]
+    asks = parse_details(msgspec.json.encode([WISHES]), catalogue(), purposes(), now() // 1000)
+    settlement = settle(asks, Rules(), catalogue(), purposes(), now() // 1000)
+    terms = terms_of(settlement, asks, [Selector(meter.text, "energy", ("",))], now() // 1000)
+    assert isinstance(terms, Terms)
+    assert offered["data_from"] == format_time(terms.data_from)
+    assert (offered["mode"], offered["uses"], offered["details"]) == (
+        terms.mode,
+        terms.uses,
+        {one.kind: terms.resolution_of(one) for one in terms.selectors},
+    )
+
+
+GIVEN: dict[str, tuple[str, dict[str, Any]]] = {
+    "a detail a kind": (
+        "--detail energy=hour --detail location=h3-7",
+        {"details": {"energy": "hour", "location": "h3-7"}},
+    ),
+    "one detail for all that can": ("--detail hour", {"details": {"energy": "hour", "location": "h3-5"}}),
+    "all that they would like": (
+        "--as-asked",
+        {"details": {"energy": "raw", "location": "h3-7"}, "mode": "read"},
+    ),
+    "once": ("--once", {"mode": "once", "uses": 1}),
+    "three times": ("--times 3", {"mode": "read", "uses": 3}),
+    "answers": ("--answers-only --budget 7", {"mode": "answer", "budget": 7}),
+    "rounded, by hours and seldom": (
+        "--kinds energy --detail hour --round 0.5 --every 6h --hours 07-22 --zone Europe/Berlin --fewest 9",
+        {
+            "limits": [
+                {
+                    "kind": "energy",
+                    "round": "0.5",
+                    "every": 21_600,
+                    "hours": [420, 1320],
+                    "zone": "Europe/Berlin",
+                    "fewest": 9,
+                }
+            ]
+        },
+    ),
+    "a channel": ("--kinds energy --channel itself", {"kinds": ["energy"]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "given"), GIVEN.values(), ids=GIVEN)
+def test_whatever_is_changed_is_approved_so(open_desk: Desk, words: str, given: dict[str, Any]) -> None:
+    minutely(open_desk)
+    grant = ask(open_desk, WISHES, PLACE)
+    offered = open_desk.json("request", "show", grant.text, *words.split())["terms"]
+    approved = open_desk.json("request", "approve", grant.text, "--yes", *words.split())
+    for answer in (offered, approved):
+        assert {name: answer[name] for name in given} == given
+    assert open_desk.json("grant", "list")[0]["status"] == "active"
+
+
+MORE: dict[str, tuple[str, int, str]] = {
+    "finer than they asked": ("--detail location=raw", 6, "give --detail location=h3-7 or less"),
+    "a detail that is none": ("--detail energy=h3-5", 2, "raw, hour, day"),
+    "a channel that is not there": ("--kinds energy --channel attic", 2, "itself"),
+    "hours of a day": ("--hours 07-22", 2, "--detail energy=hour"),
+    "a budget of readings": ("--budget 7", 2, "--answers-only"),
+}
+
+
+@pytest.mark.parametrize(("words", "status", "said"), MORE.values(), ids=MORE)
+def test_what_is_more_or_makes_no_sense_gives_nothing_and_says_what_to_do(
+    open_desk: Desk, words: str, status: int, said: str
+) -> None:
+    minutely(open_desk)
+    grant = ask(open_desk, WISHES, PLACE)
+    done = open_desk.run("request", "approve", grant.text, "--yes", *words.split())
+    assert (done.status, said in done.err) == (status, True), done
+    assert open_desk.json("grant", "list") == []
+
+
 def test_no_word_of_a_brand_can_act_on_a_terminal(open_desk: Desk) -> None:
     """B11: whatever reaches us, no escape character reaches the screen."""
-    open_desk.add_device("meter")
-    grant = ask(open_desk, name="Ac\x1b[2Jme\u202e\x07")
+    hostile = "Ac\x1b[2Jme\u202e\x07"
+    meter = minutely(open_desk)
+    open_desk.publish(meter, Observation("\x1b]0;owned\x07", "energy", now() - DAY_MS, 1.0))
+    grant = ask(open_desk, ASK | {"resolution": {"ideal": "raw", "minimum": "day"}}, name=hostile)
     for line in (
         "inbox",
         "request list",
         f"request show {grant.text}",
+        f"request show {grant.text} --json",
+        f"request preview {grant.text}",
+        f"request preview {grant.text} --json",
         f"request approve {grant.text} --yes",
         "grant list",
         f"grant show {grant.text}",
@@ -406,3 +544,38 @@ def test_no_word_of_a_brand_can_act_on_a_terminal(open_desk: Desk) -> None:
         assert done.status == 0, done
         assert not set("\x1b\x07\u202e") & set(done.out + done.err), line
     assert "Ac\\x1b[2Jme\\u202e\\x07" in open_desk.run("grant", "list").out
+
+
+def test_no_word_of_a_brand_can_act_on_a_terminal_where_it_is_asked_about(open_desk: Desk) -> None:
+    minutely(open_desk)
+    grant = ask(open_desk, name="Ac\x1b[2Jme\u202e\x07")
+    answers = [(QUESTION, "c"), (CHANGE, "\u202egrab"), (QUESTION, "p"), (QUESTION, "y")]
+    talk = converse(open_desk.home, ["request", "approve", grant.text], in_turn(answers))
+    assert talk.status == 0, talk.said
+    shown = talk.said.replace("\u202egrab\r\n", "", 1)  # the terminal's echo of what was typed
+    assert not set("\x1b\x07\u202e") & set(shown)
+
+
+def test_what_a_host_changes_between_the_card_and_the_yes_is_refused(open_desk: Desk) -> None:
+    """D7: the terms are made before the card and signed after it; they bind the request that was shown."""
+    minutely(open_desk)
+    grant = ask(open_desk)
+    shown = open_desk.json("request", "show", grant.text)["details"]
+
+    def edit() -> None:
+        file = open_desk.host.writer.file(open_desk.vault)
+        changed = canonical([shown[0] | {"benefit": "all of it"}])
+        file.transact(lambda database: database.execute("UPDATE grant_ SET ask = ?", (changed,)))
+
+    said: list[str] = []
+
+    def answer(heard: str) -> str | None:
+        if not heard.rstrip().endswith(QUESTION) or said:
+            return None
+        open_desk.host.run(edit)
+        said.append("y")
+        return "y"
+
+    talk = converse(open_desk.home, ["request", "approve", grant.text], answer)
+    assert talk.status != 0, talk.said
+    assert [row["status"] for row in open_desk.json("grant", "list")] == []
