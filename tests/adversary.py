@@ -7,6 +7,7 @@ seed with every key, and in the end every chunk with every key.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 from collections.abc import Iterable, Iterator
@@ -36,36 +37,82 @@ class Disk(msgspec.Struct):
     lanes: list[bytes] = []  # contexts of LANE; the adversary knows all names
     infos: list[bytes] = []  # of HKDF
     steps: int = 4  # of a ratchet: as many as there are days
+    keys: frozenset[bytes] | None = (
+        None  # all that open anything here, if known: no other is tried on the bytes
+    )
+
+
+class Adversary:
+    """What was derived is kept, so that many who hold different secrets can be played on one disk.
+
+    With ``Disk.keys`` what was reached is compared with them, and only those are tried on the bytes.  The
+    same is found: any other key opens something of AES-GCM once in 2^128.
+    """
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._points = {public[MLKEM_PUBLIC_SIZE:] for public, _, _ in disk.boxes}
+        self._alone = functools.lru_cache(maxsize=None)(self._from_one)
+        self._together = functools.lru_cache(maxsize=None)(self._from_two)
+        self._taken = functools.lru_cache(maxsize=None)(self._from_disk)
+        self._opening = functools.lru_cache(maxsize=None)(self._names)
+
+    def opened(self, secrets: Iterable[bytes]) -> set[Any]:
+        """The names of all things that open, starting from these secrets of 32 bytes."""
+        known, tried, reached = set(secrets), set[bytes](), set[bytes]()
+        while fresh := known - tried:
+            tried |= fresh
+            derived = set(fresh)
+            for one in fresh:
+                derived |= self._alone(one)
+                for other in known:
+                    derived |= self._together(one, other) | self._together(other, one)
+            reached |= derived
+            for key in derived:
+                known |= self._taken(key)
+        return {name for key in reached for name in self._opening(key)}
+
+    def _from_one(self, key: bytes) -> frozenset[bytes]:
+        found = {*_chain(key, self._disk.steps), *_expanded(self._disk, {key}, DEPTH)}
+        return self._worth_trying(found)
+
+    def _from_two(self, one: bytes, other: bytes) -> frozenset[bytes]:
+        chains = list(_chain(one, self._disk.steps)), list(_chain(other, self._disk.steps))
+        found = set(_hkdf(one, other, self._disk.infos))
+        for left in chains[0]:
+            for right in chains[1]:
+                found.add(hashlib.sha256(left + right).digest())
+                found.add((int.from_bytes(left) ^ int.from_bytes(right)).to_bytes(32))
+        return self._worth_trying(found)
+
+    def _worth_trying(self, found: set[bytes]) -> frozenset[bytes]:
+        return frozenset(found if self._disk.keys is None else found & self._disk.keys)
+
+    def _from_disk(self, key: bytes) -> frozenset[bytes]:
+        """The secrets in what a key unwraps, and in the boxes of which it is the private key."""
+        if self._disk.keys is not None and key not in self._disk.keys:
+            return frozenset()
+        found = set(_unwrapped(self._disk, key))
+        if _point(key) in self._points:
+            found |= set(_unboxed(self._disk, Recipient(key)))
+        return frozenset(found)
+
+    def _names(self, key: bytes) -> frozenset[Any]:
+        if self._disk.keys is not None and key not in self._disk.keys:
+            return frozenset()
+        return frozenset(name for name, aad, sealed in self._disk.things if _opens(key, sealed, aad))
 
 
 def opened(disk: Disk, secrets: Iterable[bytes]) -> set[Any]:
     """The names of all things that open, starting from these secrets of 32 bytes."""
-    known, tried = set(secrets), set[bytes]()
-    points = {public[MLKEM_PUBLIC_SIZE:] for public, _, _ in disk.boxes}
-    reached: set[bytes] = set()
-    while fresh := known - tried:
-        tried |= fresh
-        derived = set(_derived(disk, fresh, known))
-        reached |= fresh | derived
-        for key in fresh | derived:
-            known |= set(_unwrapped(disk, key))
-            if _point(key) in points:
-                known |= set(_unboxed(disk, Recipient(key)))
-    return {name for name, aad, sealed in disk.things if any(_opens(key, sealed, aad) for key in reached)}
+    return Adversary(disk).opened(secrets)
 
 
-def _derived(disk: Disk, fresh: set[bytes], known: set[bytes]) -> Iterator[bytes]:
-    chains = {key: list(_chain(key, disk.steps)) for key in known}
-    for one in fresh:
-        yield from chains[one]
-        for other in known:
-            for a, b in ((one, other), (other, one)):
-                yield from (labels.hkdf(a, b, info) for info in disk.infos)
-                for left in chains[a]:
-                    for right in chains[b]:
-                        yield hashlib.sha256(left + right).digest()
-                        yield bytes(x ^ y for x, y in zip(left, right, strict=True))
-        yield from _expanded(disk, {one}, DEPTH)
+def _hkdf(salt: bytes, secret: bytes, infos: Iterable[bytes]) -> Iterator[bytes]:
+    """HKDF-SHA-256 to 32 bytes, written for speed; a test compares it."""
+    extracted = hmac.digest(salt, secret, "sha256")
+    for info in infos:
+        yield hmac.digest(extracted, info + b"\1", "sha256")
 
 
 def _point(seed: bytes) -> bytes:
@@ -81,22 +128,24 @@ def _chain(key: bytes, steps: int) -> Iterator[bytes]:
 
 
 def _expanded(disk: Disk, keys: set[bytes], depth: int) -> Iterator[bytes]:
-    if depth == 0:
-        return
     contexts = [(labels.LANE, lane) for lane in disk.lanes]
-    contexts += [(labels.RESOLUTION, name) for name in (b"raw", b"hour", b"day")]
+    contexts += [(labels.RESOLUTION, name) for name in (b"raw", b"hour", b"day", b"h3-7", b"h3-5")]
     contexts += [(label, b"") for label in PLAIN_LABELS]
-    for key in keys:
-        found = {expand(key, label, context) for label, context in contexts}
-        yield from found
-        yield from _expanded(disk, found, depth - 1)
+    infos = [_info(label, context) for label, context in contexts]
+    for _ in range(depth):
+        keys = {hmac.digest(key, info, "sha256") for key in keys for info in infos}
+        yield from keys
 
 
 def expand(key: bytes, label: str, context: bytes) -> bytes:
     """ExpandWithLabel, written for speed; a test compares it."""
+    return hmac.digest(key, _info(label, context), "sha256")
+
+
+def _info(label: str, context: bytes) -> bytes:
     full = labels.PREFIX + label.encode()
     size = bytes((len(context),)) if len(context) < 64 else (len(context) | 0x4000).to_bytes(2, "big")
-    return hmac.digest(key, b"\0\x20" + bytes((len(full),)) + full + size + context + b"\1", "sha256")
+    return b"\0\x20" + bytes((len(full),)) + full + size + context + b"\1"
 
 
 def _unwrapped(disk: Disk, key: bytes) -> Iterator[bytes]:
