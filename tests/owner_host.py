@@ -62,6 +62,7 @@ class OwnerHost:
         self.data, self.clock = DataDir(path), clock
         self.calls: list[str] = []
         self.url = ""
+        self.seeds: dict[GrantId, bytes] = {}  # of grants, their private keys: for adversaries who know them
         self._drawn: dict[GrantId, Drawn] = {}
         self._thread = ThreadPoolExecutor(1)  # the store belongs to one thread
         self.run(self._open)
@@ -101,7 +102,14 @@ class OwnerHost:
         """A brand's request, as the door hands it to the node."""
         asks = parse_details(msgspec.json.encode(details), catalogue(), purposes(), self.clock() // 1000)
         grant = GrantId.new(os.urandom)
-        drawn = self._drawn[grant] = draw(vault, grant, os.urandom)
+        bytes_drawn: list[bytes] = []
+
+        def entropy(size: int) -> bytes:
+            bytes_drawn.append(os.urandom(size))
+            return bytes_drawn[-1]
+
+        drawn = self._drawn[grant] = draw(vault, grant, entropy)
+        self.seeds[grant] = bytes_drawn[0]
         request = asking.Request(
             grant=grant,
             touchpoint=touchpoint,

@@ -11,7 +11,7 @@ import pytest
 from gateway import wire
 from gateway.client.approve import approve
 from gateway.client.buckets import make_buckets
-from gateway.client.day import Day, Kept, read_day
+from gateway.client.day import Kept, read_day
 from gateway.client.errors import AnswerError
 from gateway.client.read import Archive
 from gateway.client.rebuild import Rebuilt, cut_days, rebuild
@@ -75,15 +75,11 @@ def oracle(readings: Iterable[Observation], span: int) -> dict[int, Summary]:
     }
 
 
-def stored(person: Person, resolution: str, day: int = YESTERDAY) -> dict[int, Any]:
+def stored(person: Person, resolution: str, day: int = YESTERDAY, kind: str | None = None) -> dict[int, Any]:
     with person.session() as session:
         found = read_day(Archive(session), day)
-    return _at(found, resolution)
-
-
-def _at(day: Day, resolution: str) -> dict[int, Any]:
-    parts = [part for part in day.parts if part.place.resolution == resolution]
-    kept = [one for part in parts for one in part.kept]
+    parts = [part for part in found.parts if part.place.resolution == resolution]
+    kept = [one for part in parts if kind in (None, part.series.kind) for one in part.kept]
     assert len({one.observation.time for one in kept}) == len(kept)  # none twice
     return {one.observation.time: one.observation.value for one in kept}
 
