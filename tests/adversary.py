@@ -78,7 +78,7 @@ class Adversary:
 
     def _from_two(self, one: bytes, other: bytes) -> frozenset[bytes]:
         chains = list(_chain(one, self._disk.steps)), list(_chain(other, self._disk.steps))
-        found = set(_hkdf(one, other, self._disk.infos))
+        found = set(hkdf_of(one, other, self._disk.infos))
         for left in chains[0]:
             for right in chains[1]:
                 found.add(hashlib.sha256(left + right).digest())
@@ -108,7 +108,7 @@ def opened(disk: Disk, secrets: Iterable[bytes]) -> set[Any]:
     return Adversary(disk).opened(secrets)
 
 
-def _hkdf(salt: bytes, secret: bytes, infos: Iterable[bytes]) -> Iterator[bytes]:
+def hkdf_of(salt: bytes, secret: bytes, infos: Iterable[bytes]) -> Iterator[bytes]:
     """HKDF-SHA-256 to 32 bytes, written for speed; a test compares it."""
     extracted = hmac.digest(salt, secret, "sha256")
     for info in infos:

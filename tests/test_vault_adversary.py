@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
-from tests.adversary import Disk, expand, opened
+from tests.adversary import Disk, expand, hkdf_of, opened
 from vault import labels, segment
 from vault.ids import DeviceId
 from vault.labels import expand_with_label
@@ -43,6 +45,70 @@ PLANTED: dict[str, tuple[Schedule, set[bytes], set[tuple[int, int]]]] = {
 }  # fmt: skip
 
 
+RAW, HOUR, DAY = b"raw", b"hour", b"day"
+FINEST_FIRST = [RAW, HOUR, DAY]
+FACTORS = {RAW: b"2" * 32, HOUR: b"3" * 32, DAY: b"4" * 32}
+
+
+def from_the_days_key(lane: int, resolution: bytes) -> bytes:
+    """The wrong way round: the day's key is the lane's, and the finer ones are expanded from it."""
+    key = ROWS[lane]
+    for finer in FINEST_FIRST[FINEST_FIRST.index(resolution) : 2][::-1]:
+        key = expand(key, labels.RESOLUTION, finer)
+    return key
+
+
+def product(lane: int, resolution: bytes) -> tuple[bytes, bytes]:
+    return ROWS[lane], FACTORS[resolution]
+
+
+Places = set[tuple[int, bytes]]
+HANDED = {ROWS[0], FACTORS[HOUR], ROWS[1], FACTORS[DAY]}
+MEANT: Places = {(0, HOUR), (1, DAY)}
+# The same over lanes and resolutions; in the last every grant has one key, of the coarsest it may read.
+PLANTED_RESOLUTIONS: dict[str, tuple[Callable[[int, bytes], bytes], set[bytes], Places]] = {
+    "a ratchet from coarse to fine": (
+        lambda lane, resolution: hashed(ROWS[lane], 2 - FINEST_FIRST.index(resolution)),
+        {ROWS[0]}, {(0, DAY)},
+    ),
+    "the hash of a lane's and a resolution's key": (
+        lambda lane, resolution: hashlib.sha256(b"".join(product(lane, resolution))).digest(), HANDED, MEANT,
+    ),
+    "their exclusive or": (
+        lambda lane, resolution: bytes(map(operator.xor, *product(lane, resolution))), HANDED, MEANT,
+    ),
+    "their HKDF": (
+        lambda lane, resolution: labels.hkdf(*product(lane, resolution), b"resolution"), HANDED, MEANT,
+    ),
+    "a resolution's key expanded by lane": (
+        lambda lane, resolution: expand(FACTORS[resolution], labels.LANE, bytes((lane,))),
+        {FACTORS[HOUR]}, {(0, HOUR)},
+    ),
+    "finer keys from the day's": (from_the_days_key, {from_the_days_key(0, DAY)}, {(0, DAY)}),
+    "one key a lane": (lambda lane, _: ROWS[lane], {ROWS[0]}, {(0, DAY)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLANTED_RESOLUTIONS)
+def test_the_adversary_catches_a_planted_schedule_of_resolutions(name: str) -> None:
+    key_of, handed, intended = PLANTED_RESOLUTIONS[name]
+    grid = [(lane, resolution) for lane in range(2) for resolution in FINEST_FIRST]
+    things = [(place, b"", aead_seal(key_of(*place), bytes(12), b"", b"")) for place in grid]
+    disk = Disk(things=things, lanes=[bytes((lane,)) for lane in range(2)], infos=[b"resolution"])
+    assert opened(disk, handed) > intended
+    keyed = msgspec.structs.replace(disk, keys=frozenset(key_of(*place) for place in grid))
+    assert opened(keyed, handed) == opened(disk, handed)
+
+
+def test_our_own_resolution_keys_are_not_caught() -> None:
+    """The other control: EWL of a lane's key, which nobody is given."""
+    grid = [(lane, resolution) for lane in range(2) for resolution in FINEST_FIRST]
+    keys = {place: segment.resolution_key(ROWS[place[0]], place[1].decode()) for place in grid}
+    disk = Disk([(place, b"", aead_seal(keys[place], bytes(12), b"", b"")) for place in grid])
+    for some in (grid[:1], grid[2:3], [grid[1], grid[5]], [grid[0], grid[1], grid[5]]):
+        assert opened(disk, {keys[place] for place in some}) == set(some)
+
+
 @pytest.mark.parametrize("name", PLANTED)
 def test_the_adversary_catches_a_planted_schedule(name: str) -> None:
     """Controls: the classic wrong designs must all open more than was given."""
@@ -66,3 +132,5 @@ def test_the_adversary_expands_as_we_do() -> None:
         assert expand(SEED, labels.LANE, context) == expand_with_label(SEED, labels.LANE, context)
     lane = segment.Lane(DeviceId(bytes(16)), "", "energy", 0)
     assert expand(SEED, labels.LANE, lane.encode()) == segment.lane_key(SEED, lane)
+    infos = [b"", b"token", b"i" * 200]
+    assert list(hkdf_of(SEED, BACK, infos)) == [labels.hkdf(SEED, BACK, info) for info in infos]
