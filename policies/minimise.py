@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from math import isfinite
-from types import MappingProxyType
 from typing import Final, Protocol, TypeVar, cast
 from zoneinfo import ZoneInfo
 
@@ -24,10 +23,9 @@ import msgspec
 
 from policies.errors import TermsError
 from policies.iso8601 import DAY
+from policies.kinds import SPANS as SPANS
 from policies.kinds import Kind
 
-# How long the buckets of a resolution last, in seconds; of places, an hour in each cell.
-SPANS: Final[Mapping[str, int]] = MappingProxyType({"hour": 3600, "day": DAY, "h3-7": 3600, "h3-5": 3600})
 DROPPABLE: Final = ("accuracy", "low", "high", "squares", "seconds")
 MINUTES: Final = 1440  # of a day
 MAX_EVERY: Final = 3653 * DAY  # seconds
@@ -145,6 +143,11 @@ def misfit(limit: Limit, kind: Kind) -> str | None:
     return None
 
 
+def whole_every(seconds: int) -> int:
+    """The shortest ``every`` of a limit that is not below this: from a day on, whole days."""
+    return seconds if seconds <= DAY else -(-seconds // DAY) * DAY
+
+
 @functools.lru_cache(maxsize=64)
 def zone_of(name: str) -> ZoneInfo | None:
     """The time zone of this IANA name, or None: unknown here, or no name of one."""
@@ -171,7 +174,7 @@ def _to_step(value: Decimal, step: Decimal) -> Decimal:
 def _in_hours(limit: Limit, reading: Outgoing) -> bool:
     if limit.hours is None:
         return True
-    minutes = SPANS.get(reading.resolution, 60) // 60 if reading.resolution != _RAW else 1
+    minutes = max(1, SPANS[reading.resolution] // 60)
     begin = reading.observation.time // 60_000
     return all(_allows(limit.hours, limit.zone, minute) for minute in range(begin, begin + minutes))
 

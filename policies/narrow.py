@@ -10,7 +10,7 @@ import msgspec
 from policies.grant import Refusal, Selector, Terms
 from policies.iso8601 import DAY
 from policies.kinds import SPANS, catalogue
-from policies.minimise import Limit
+from policies.minimise import Limit, whole_every
 from policies.request import MAX_SPAN, MODES_SUPPORTED, RESOLUTIONS_SUPPORTED, Ask, Mode
 
 DEFAULT_DURATION = 30 * DAY  # seconds; where neither the brand nor the person says
@@ -194,7 +194,7 @@ def _limits(asked: dict[str, Ask], given: dict[Selector, str], limits: Iterable[
             continue
         own = next((limit for limit in made if limit.kind == kind), Limit(kind=kind))
         made = [limit for limit in made if limit is not own]
-        made.append(msgspec.structs.replace(own, every=wish.minimum))
+        made.append(msgspec.structs.replace(own, every=whole_every(wish.minimum)))
     return sorted(made, key=lambda limit: limit.kind)
 
 

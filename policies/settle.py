@@ -1,48 +1,42 @@
 """Standing rules against a request: what to give unasked, what to ask the person, what to refuse, and why.
 
-Nothing is given unasked in this version: what no rule refuses is asked.  The writer and the person's client
-both call this with the same signed rules and must come to the same answer, so it looks at nothing else.
+Each kind is settled at the most private point that the request says still serves: its minimum in every
+dimension.  A rule can refuse it, or forbid that much; else the most specific rule that asks or allows
+decides.  The writer and the person's client both call this with the same signed rules and must come to the
+same answer, so it looks at nothing else.
 """
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Literal
 
 import msgspec
 
-from policies.errors import MalformedError, RulesError
-from policies.iso8601 import DAY, parse_retention
+from policies.grant import Refusal
+from policies.groups import members
+from policies.iso8601 import DAY
 from policies.kinds import Catalogue
+from policies.minimise import Limit
+from policies.narrow import make_terms, settle_bounds
+from policies.needs import LONG_DAYS, notes
+from policies.point import Point, Stop, cut, settle_point
 from policies.purposes import Purposes
 from policies.request import Ask
-from policies.strict import canonical, excerpt, load
+from policies.rules import Rule, Rules, check_rules, within
+from policies.sentences import say
+from policies.terms import Selector, Terms
 
-RULES_VERSION = 1
-RULES_LABEL = b"hypertouch 1 rules"
-MANY_KINDS = 8
-LONG_DAYS = 366
+UNASKED_DAYS = LONG_DAYS  # where a rule that allows says nothing of days
 
-COMMERCIAL = ("dpv:Marketing", "dpv:SellProducts", "dpv:CommercialPurpose")
-
-
-class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A person's standing rules; the empty ones ask about everything.
-
-    ``never_purposes`` covers what falls under them ("never marketing"); ``max_days`` caps how long data and
-    access last from now ("at most 30 days"); about ``ask_kinds`` the person is always asked.
-    """
-
-    version: int = RULES_VERSION
-    never_purposes: tuple[str, ...] = ()
-    never_kinds: tuple[str, ...] = ()
-    ask_kinds: tuple[str, ...] = ()
-    max_days: int | None = None
+Verdict = Literal["grant", "ask", "refuse"]
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One part of a request, narrowed by the rules where they narrow, and why it stands where it stands."""
+    """Kinds of one detail that stand alike: at which point (of what is refused: as asked), and why."""
 
     ask: Ask
+    point: Point
     reason: str
 
 
@@ -54,140 +48,199 @@ class Settlement(msgspec.Struct, frozen=True):
     refuse: tuple[Item, ...]
     notes: tuple[str, ...]
 
-
-def encode_rules(rules: Rules) -> bytes:
-    """Write rules in their one canonical form (RFC 8785), to be signed and stored."""
-    return canonical(msgspec.to_builtins(rules))
-
-
-def decode_rules(text: bytes) -> Rules:
-    """Read rules; ``encode_rules(decode_rules(x)) == x`` for every x that is read.
-
-    Raises:
-        RulesError: not JSON, not our fields, a version that is not ours, or not the canonical form.
-    """
-    try:
-        rules = msgspec.convert(load(text), type=Rules)
-    except (MalformedError, msgspec.ValidationError) as error:
-        raise RulesError(f"these are no rules: {excerpt(str(error))}") from None
-    if rules.version != RULES_VERSION:
-        raise RulesError(f"these rules have version {rules.version}, known is {RULES_VERSION}")
-    if rules.max_days is not None and rules.max_days < 1:
-        raise RulesError("max_days is at least 1")
-    if encode_rules(rules) != text:
-        raise RulesError("these rules are not in canonical form")
-    return rules
-
-
-def rules_hash(rules: Rules) -> bytes:
-    """Return what an answer by rule refers to, 32 bytes: exactly these rules."""
-    return hashlib.sha256(RULES_LABEL + b"\0" + encode_rules(rules)).digest()
+    @property
+    def answer(self) -> Verdict:
+        """The answer to the whole request: "grant" only if nothing that is left has to be asked."""
+        if self.ask:
+            return "ask"
+        return "grant" if self.grant else "refuse"
 
 
 def settle(
-    asks: tuple[Ask, ...], rules: Rules, catalogue: Catalogue, purposes: Purposes, now_s: int
+    asks: tuple[Ask, ...],
+    rules: Rules,
+    catalogue: Catalogue,
+    purposes: Purposes,
+    now_s: int,
+    *,
+    brand: str = "",
+    brands: Mapping[str, str] | None = None,
 ) -> Settlement:
-    """Settle a request as of ``now_s`` (seconds).
+    """Settle the request of a brand (its id) as of ``now_s`` (seconds).
 
     A required part that a rule refuses takes the whole request with it: the brand cannot serve without.
+    ``brands`` (names to ids) serve to write the reasons and change nothing else.
 
     Raises:
         RulesError: a rule names a purpose or a kind the tables do not know.  Skipping it would be a yes.
     """
-    _check_rules(rules, catalogue, purposes)
-    asked: list[Item] = []
-    refused: list[Item] = []
+    check_rules(rules, catalogue, purposes)
+    judge = _Judge(asks[0].purpose, rules, catalogue, purposes, now_s, brand, brands or {"this brand": brand})
+    found: dict[Verdict, list[Item]] = {"grant": [], "ask": [], "refuse": []}
     for ask in asks:
-        for item, refuse in _settle_ask(ask, rules, catalogue, purposes, now_s):
-            (refused if refuse else asked).append(item)
-    if any(item.ask.required for item in refused):
-        reason = "The brand says it cannot serve without something your rules refuse."
-        refused += [Item(item.ask, reason) for item in asked]
-        asked = []
-    return Settlement((), tuple(asked), tuple(refused), _notes(asks, catalogue, purposes, now_s))
-
-
-def _check_rules(rules: Rules, catalogue: Catalogue, purposes: Purposes) -> None:
-    if any(purposes.find(purpose) is None for purpose in rules.never_purposes):
-        raise RulesError("a rule names an unknown purpose")
-    names = set(catalogue.names())
-    if not names.issuperset(rules.never_kinds + rules.ask_kinds):
-        raise RulesError("a rule names an unknown kind")
-
-
-def _settle_ask(
-    ask: Ask, rules: Rules, catalogue: Catalogue, purposes: Purposes, now_s: int
-) -> list[tuple[Item, bool]]:
-    if purposes.find(ask.purpose) is None:
-        return [(Item(ask, "The purpose of this request is not known here."), True)]
-    for broad in rules.never_purposes:
-        if purposes.subsumes(broad, ask.purpose):
-            return [(Item(ask, f"Your rules say never {purposes.label(broad)}."), True)]
-    parts: list[tuple[Item, bool]] = []
-    never = tuple(kind for kind in ask.kinds if kind in rules.never_kinds)
-    if never:
-        labels = ", ".join(catalogue.kind(kind).label for kind in never)
-        parts.append((Item(_only(ask, never), f"Your rules say never {labels}."), True))
-    rest = tuple(kind for kind in ask.kinds if kind not in never)
-    if not rest:
-        return parts
-    narrowed = _cap(_only(ask, rest), rules, now_s)
-    if narrowed is None:
-        reason = f"Your rules give at most {rules.max_days} days, and this begins later."
-        return [*parts, (Item(_only(ask, rest), reason), True)]
-    if (narrowed.data_until, narrowed.access_end) != (ask.data_until, ask.access_end):
-        reason = f"Your rules cut this to {rules.max_days} days."
-    elif always := [catalogue.kind(kind).label for kind in rest if kind in rules.ask_kinds]:
-        reason = f"Your rules say to ask about {', '.join(always)}."
-    else:
-        reason = "No rule decides this."
-    return [*parts, (Item(narrowed, reason), False)]
-
-
-def _only(ask: Ask, kinds: tuple[str, ...]) -> Ask:
-    return msgspec.structs.replace(ask, kinds=kinds)
-
-
-def _cap(ask: Ask, rules: Rules, now_s: int) -> Ask | None:
-    """Cut data and access to ``max_days`` from now; None if nothing is left."""
-    if rules.max_days is None:
-        return ask
-    end = now_s + rules.max_days * DAY
-    if ask.data_from is not None and ask.data_from >= end:
-        return None
-    return msgspec.structs.replace(
-        ask,
-        data_until=end if ask.data_until is None else min(ask.data_until, end),
-        access_until=end if ask.access_end is None else min(ask.access_end, end),
+        for verdict, item in judge.items(ask):
+            found[verdict].append(item)
+    if any(item.ask.required for item in found["refuse"]):
+        reason = "The brand says it cannot serve without something that is refused."
+        rest = [*found["grant"], *found["ask"]]
+        found["refuse"] += [Item(item.ask, item.point, reason) for item in rest]
+        found["grant"], found["ask"] = [], []
+    return Settlement(
+        tuple(found["grant"]),
+        tuple(found["ask"]),
+        tuple(found["refuse"]),
+        notes(asks, catalogue, purposes, now_s),
     )
 
 
-def _notes(asks: tuple[Ask, ...], catalogue: Catalogue, purposes: Purposes, now_s: int) -> tuple[str, ...]:
-    """Say where the request asks for much, so that nobody has to compare by heart."""
-    ask = asks[0]
-    kinds = [kind for one in asks for kind in one.kinds]
-    notes = []
-    if len(kinds) > MANY_KINDS:
-        notes.append(f"It asks for {len(kinds)} kinds of data at once.")
-    if ask.access_end is not None and ask.access_end - now_s > LONG_DAYS * DAY:
-        notes.append("It asks for access for longer than a year.")
-    if _is_commercial(ask, purposes):
-        special = [catalogue.kind(kind).label for kind in kinds if _tier(catalogue, kind) == "special"]
-        if special:
-            notes.append(f"It asks for sensitive data ({', '.join(special)}) to sell or advertise.")
-    if ask.retention is None:
-        notes.append("It does not say how long it keeps the data.")
-    elif parse_retention(ask.retention).at_most_days > LONG_DAYS:
-        notes.append("It keeps the data for longer than a year.")
-    return tuple(notes)
+def terms_of(
+    settlement: Settlement,
+    asks: tuple[Ask, ...],
+    selectors: Iterable[Selector],
+    now_s: int,
+    *,
+    history: bool = True,
+    first_day: int = 0,
+) -> Terms | Refusal:
+    """The default offer: all that is not refused, at its point, of these devices and channels.
+
+    ``history`` False gives what is to come and nothing before ``now_s``, as a node must that answers by rule
+    while the vault is locked.  What differs from item to item and not within terms (days, history) is the
+    least of them.
+
+    Raises:
+        TermsError: no selector has a kind that is left.
+    """
+    items = (*settlement.grant, *settlement.ask)
+    points = {kind: item.point for item in items for kind in item.ask.kinds}
+    details = {kind: detail for item in items for kind, detail in item.point.resolutions}
+    chosen = [
+        msgspec.structs.replace(one, resolution=details[one.kind]) for one in selectors if one.kind in points
+    ]
+    back = min((point.history for point in points.values()), default=0) if history else 0
+    days = min((point.duration for point in points.values() if point.duration is not None), default=None)
+    bounds = settle_bounds(
+        asks[0],
+        now_s=now_s,
+        history=back or "none",
+        duration_s=None if days is None else days * DAY,
+        first_day=first_day,
+    )
+    if isinstance(bounds, Refusal):
+        return bounds
+    limits = [
+        Limit(kind=kind, every=point.every, hours=point.hours, zone=point.zone)
+        for kind, point in points.items()
+        if point.every is not None or point.hours is not None
+    ]
+    uses = min((point.uses for point in points.values() if point.uses is not None), default=None)
+    return make_terms(asks, chosen, bounds, uses=uses, limits=limits)
 
 
-def _is_commercial(ask: Ask, purposes: Purposes) -> bool:
-    if purposes.find(ask.purpose) is None:
-        return False
-    return any(purposes.subsumes(broad, ask.purpose) for broad in COMMERCIAL)
+class _Judge:
+    """The rules that can matter to a request of this purpose and brand."""
+
+    def __init__(
+        self,
+        purpose: str,
+        rules: Rules,
+        catalogue: Catalogue,
+        purposes: Purposes,
+        now_s: int,
+        brand: str,
+        brands: Mapping[str, str],
+    ) -> None:
+        self._catalogue, self._purposes, self._now_s, self._brands = catalogue, purposes, now_s, brands
+        self._groups = members(catalogue)
+        self._known = purposes.find(purpose) is not None
+        self._rules = [
+            rule
+            for rule in rules.rules
+            if self._known
+            and rule.brand in ("", brand)
+            and (not rule.purpose or purposes.subsumes(rule.purpose, purpose))
+        ]
+
+    def items(self, ask: Ask) -> list[tuple[Verdict, Item]]:
+        """The kinds of one detail, those that stand alike together, in the order they are asked in."""
+        alike: dict[tuple[Verdict, str, Point], list[tuple[str, str]]] = {}
+        for name in ask.kinds:
+            verdict, point, reason = self._kind(ask, name)
+            key = (verdict, reason, msgspec.structs.replace(point, resolutions=()))
+            alike.setdefault(key, []).extend(point.resolutions)
+        return [
+            (
+                verdict,
+                Item(
+                    msgspec.structs.replace(ask, kinds=tuple(kind for kind, _ in pairs)),
+                    msgspec.structs.replace(point, resolutions=tuple(pairs)),
+                    reason,
+                ),
+            )
+            for (verdict, reason, point), pairs in alike.items()
+        ]
+
+    def _kind(self, ask: Ask, name: str) -> tuple[Verdict, Point, str]:
+        asked = _as_asked(ask, name)
+        if not self._known:
+            return "refuse", asked, "The purpose of this request is not known here."
+        if name not in self._catalogue.names():
+            return "refuse", asked, "This kind of data is not known here."
+        matching = [rule for rule in self._rules if self._is_about(rule, name)]
+        never = _most_specific(rule for rule in matching if rule.do == "never")
+        if never is not None:
+            return "refuse", asked, f"{self._said(never)} refuses this."
+        kind = self._catalogue.kind(name)
+        limits = [rule for rule in matching if rule.do == "limit"]
+        point = settle_point(ask, kind, limits, self._now_s)
+        if isinstance(point, Stop):
+            if point.rule is None:
+                return "refuse", asked, f"There is no {point.needs}."
+            return "refuse", asked, f"{self._said(point.rule)} refuses this: it needs {point.needs}."
+        decider = _most_specific(rule for rule in matching if rule.do in ("ask", "allow"))
+        if decider is None:
+            if not limits:
+                return "ask", point, "No rule decides this."
+            return "ask", point, f"{self._said(limits[0])} limits this, and no rule decides it."
+        if decider.do == "ask":
+            return "ask", point, f"{self._said(decider)} asks you."
+        return self._allow(ask, name, point, decider)
+
+    def _allow(self, ask: Ask, name: str, point: Point, rule: Rule) -> tuple[Verdict, Point, str]:
+        """Give unasked what the rule covers; whatever it does not is asked, at the same point."""
+        [(_, resolution)] = point.resolutions
+        if rule.detail and not within(rule.detail, self._catalogue.kind(name), resolution):
+            return "ask", point, f"{self._said(rule)} does not cover {resolution}."
+        if point.history or (ask.data_until is not None and ask.data_until <= self._now_s):
+            return "ask", point, f"{self._said(rule)} covers no history, and this asks for some."
+        most = UNASKED_DAYS if rule.days is None else rule.days
+        days = cut(ask, most, self._now_s)
+        if isinstance(days, str):
+            return "ask", point, f"{self._said(rule)} covers {most} days, and this needs {days}."
+        least = min((one for one in (days, point.duration) if one is not None), default=None)
+        return "grant", msgspec.structs.replace(point, duration=least), f"{self._said(rule)} allows this."
+
+    def _is_about(self, rule: Rule, name: str) -> bool:
+        if rule.kind:
+            return rule.kind == name
+        return not rule.group or name in self._groups[rule.group]
+
+    def _said(self, rule: Rule) -> str:
+        return f"Your rule '{say(rule, self._catalogue, self._purposes, self._brands)}'"
 
 
-def _tier(catalogue: Catalogue, name: str) -> str:
-    kind = catalogue.find(name)
-    return "" if kind is None else kind.tier
+def _most_specific(rules: Iterable[Rule]) -> Rule | None:
+    """The first of the most specific rules; asking goes before allowing."""
+    return max(rules, key=lambda rule: (rule.weight, rule.do == "ask"), default=None)
+
+
+def _as_asked(ask: Ask, name: str) -> Point:
+    """What the request says would still serve, whether or not it can be."""
+    return Point(
+        resolutions=((name, ask.minimum),),
+        history=0 if ask.history is None else ask.history.minimum,
+        duration=None if ask.duration is None else ask.duration.minimum,
+        mode=ask.mode_minimum,
+        uses=1 if ask.mode_minimum == "once" else None,
+        every=None if ask.frequency is None else ask.frequency.minimum,
+    )

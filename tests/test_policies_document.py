@@ -12,10 +12,12 @@ import msgspec
 import policies
 from policies import grant, request, terms, wishes
 from policies.granted import granted_details
+from policies.groups import GROUPS
 from policies.iso8601 import DAY
 from policies.minimise import Limit
 from policies.narrow import LEEWAY
-from policies.settle import RULES_LABEL, Rules
+from policies.rules import DIMENSIONS, RULES_LABEL, Rule, Rules, Verb
+from policies.sentences import parse_sentence
 from policies.strict import MAX_BYTES, MAX_DEPTH
 from tests.policies_samples import TERMS
 
@@ -90,6 +92,9 @@ def test_the_limits() -> None:
     assert f"that has {grant.GAPS_MAX} gaps" in events
     assert f"less than {grant.UNUSED_MS // (DAY * 1000)} days after" in events
     assert f"1 to {terms.MAX_COUNT:,}" in TEXT
+    assert f"{grant.DEFAULT_BUDGET} where `mode` is `answer`" in TEXT
+    assert grant.USE_MS == 3_600_000
+    assert "its pages, which are given for an hour" in TEXT
     assert LEEWAY == 3600
     assert "an hour's leeway" in TEXT
     assert request.MAX_DETAILS == 8
@@ -100,7 +105,7 @@ def test_the_labels_and_members_of_the_hashes() -> None:
     section = TEXT.split("\n## Hashes\n")[1].split("\n## ")[0]
     for label in (grant.ASKS_LABEL, grant.TERMS_LABEL, RULES_LABEL):
         assert f'"{label.decode()}"' in section
-    for struct in (grant.Terms, grant.Selector, Limit, Rules):
+    for struct in (grant.Terms, grant.Selector, Limit, Rule, Rules):
         assert ", ".join(f"`{field}`" for field in sorted(struct.__struct_fields__)) in section
     assert set(msgspec.to_builtins(TERMS)) == set(grant.Terms.__struct_fields__)
 
@@ -131,6 +136,33 @@ def test_what_a_brand_is_told_beyond_its_own_request() -> None:
     assert isinstance(less, dict)
     assert all(f"`{name}`" in forms["minimised"] for name in less)
     assert set(less) == set(Limit.__struct_fields__) - {"kind", "zone"}
+
+
+def tables(heading: str) -> list[list[str]]:
+    """The first cells of each table of a section."""
+    section = TEXT.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    found = re.findall(r"^\|[^\n]*\n\|---[^\n]*\n((?:\|[^\n]*\n)+)", section, re.MULTILINE)
+    return [re.findall(r"^\| `(\w+)`", rows, re.MULTILINE) for rows in found]
+
+
+def test_the_verbs_limits_and_groups_of_rules() -> None:
+    assert tables("Standing rules") == [list(get_args(Verb)), list(DIMENSIONS), list(GROUPS)]
+    section = TEXT.split("\n## Standing rules\n")[1]
+    for name, group in GROUPS.items():
+        [row] = re.findall(rf"^\| `{name}` \| (.*) \|$", section, re.MULTILINE)
+        assert set(re.findall(r"\w+", row)) - {"tier", "category"} == group.tiers | group.categories
+    brands = {"Acme": "a" * 26, "Acme Energy": "b" * 26}
+    cells = re.findall(r"^\| `\w+` \|.*\| (`.*) \|$", section, re.MULTILINE)
+    sentences = re.findall(r"`([^`]+)`", "\n".join(cells))
+    assert len(sentences) > len(DIMENSIONS)
+    for sentence in sentences:
+        parse_sentence(sentence, policies.catalogue(), policies.purposes(), brands=brands)
+
+
+def test_the_limits_of_minimisation() -> None:
+    assert tables("Minimisation") == [
+        [name for name in Limit.__struct_fields__ if name not in ("kind", "zone")]
+    ]
 
 
 def test_the_control_a_table_that_lacks_a_row_is_noticed() -> None:

@@ -25,6 +25,7 @@ OFFENDERS = {
 # What is pure of the standard library: nothing here tells the time, draws a number or opens anything.
 PURE = {
     "__future__", "base64", "bisect", "calendar", "collections", "csv", "dataclasses", "datetime", "decimal",
+    "difflib",
     "enum", "fractions", "functools", "hashlib", "importlib", "itertools", "json", "math", "operator", "re",
     "string", "tomllib", "types", "typing", "unicodedata", "zoneinfo",
 }  # fmt: skip
