@@ -399,3 +399,46 @@ def test_an_older_copy_ends_paused_grants_too(world: World) -> None:
     assert world.reader.slot(meter.person.vault, asked.grant) is None
     with pytest.raises(RefusedError):
         pause(asked, paused=False)
+
+
+# --- wishes of the brand, which count from the answer ---------------------------------------------------
+
+
+def wished(world: World) -> tuple[Asked, Terms]:
+    """A request for a week of history, and terms that give exactly that."""
+    meter = world.person().device()
+    meter.send(1)
+    asked = Asked(meter.person, world.brand(), "temperature", history="P7D")
+    begins = (world.clock() // DAY_MS - 6) * DAY_MS // 1000
+    return asked, replace(asked.terms(meter.selector()), data_from=begins)
+
+
+def test_an_approval_gives_no_more_history_than_was_wished_for(world: World) -> None:
+    asked, terms = wished(world)
+    signed = asked.person.statement(asked, replace(terms, data_from=terms.data_from - 2 * 86_400))
+    with pytest.raises(RefusedError):
+        asked.person.prepare(asked, signed)
+    assert not isinstance(state(asked), Preparing)
+
+
+def test_a_change_may_keep_the_history_that_was_given_and_no_more(world: World) -> None:
+    asked, terms = wished(world)
+    prepared = asked.person.prepare(asked, asked.person.statement(asked, terms))
+    asked.person.commit(asked, terms, prepared.segments)
+    world.pass_time(3 * DAY_MS)
+    with pytest.raises(RefusedError):
+        asked.person.prepare(asked, change(asked, replace(terms, data_from=terms.data_from - 86_400)))
+    revise(asked, replace(terms, access_until=terms.access_until - 86_400))
+    assert isinstance(state(asked), Active)
+    assert values(asked) == [1.0]
+
+
+def test_an_approval_that_was_cut_off_goes_on_days_later(world: World) -> None:
+    """The wishes count from when it was first given, not from when it went on."""
+    asked, terms = wished(world)
+    signed = asked.person.statement(asked, terms)
+    asked.person.prepare(asked, signed)
+    world.pass_time(3 * DAY_MS)
+    prepared = asked.person.prepare(asked, signed)
+    asked.person.commit(asked, terms, prepared.segments)
+    assert isinstance(state(asked), Active)

@@ -391,7 +391,9 @@ class Device:
 class Asked:
     """A brand's request, and what the brand does with it."""
 
-    def __init__(self, person: Person, brand: BrandId, *kinds: str, expires_days: int = 7) -> None:
+    def __init__(
+        self, person: Person, brand: BrandId, *kinds: str, expires_days: int = 7, **wishes: object
+    ) -> None:
         self.person, self.brand, world = person, brand, person.world
         self.touchpoint = person.touchpoint(brand)
         detail = {
@@ -399,6 +401,7 @@ class Asked:
             "datatypes": list(kinds) or ["temperature"],
             "purpose": "dpv:ServiceProvision",
             "purpose_text": "Bill by what you use",
+            **wishes,
         }
         now = world.clock()
         self.asks: tuple[Ask, ...] = parse_details(

@@ -25,6 +25,7 @@ from policies.grant import (
     Return,
     Revise,
     Revoke,
+    Terms,
     advance,
     ask_hash,
     terms_hash,
@@ -85,7 +86,9 @@ def prepare(writer: Writer, vault: VaultId, grant: GrantId, signed: Signed) -> P
         return No("invalid", "not the approval of a request")
     resumed = isinstance(state, Preparing) and row.statement == msgspec.msgpack.encode(signed)
     answered = state.approved if isinstance(state, Preparing) and resumed else writer.now()
-    if (no := _answers(statement, grant, row, answered)) is not None:
+    follows = resumed or bool(statement.predecessor)
+    before = state.terms if follows and isinstance(state, Active | Preparing) else None
+    if (no := _answers(statement, grant, row, answered, before)) is not None:
         return no
     if not resumed and (no := _begin(writer, vault, grant, state, row, statement, signed)) is not None:
         return no
@@ -211,8 +214,13 @@ def give_back(writer: Writer, vault: VaultId, grant: GrantId) -> No | None:
     return end(writer, vault, grant, Return(writer.now()), "ended")
 
 
-def _answers(statement: GrantStatement, grant: GrantId, row: _Row, answered: int) -> No | None:
-    """Why a statement is no answer to this request; None: it is."""
+def _answers(
+    statement: GrantStatement, grant: GrantId, row: _Row, answered: int, before: Terms | None
+) -> No | None:
+    """Why a statement is no answer to this request; None: it is.
+
+    ``before`` are the terms in force, which a change takes the place of: the history they give may stay.
+    """
     try:
         asks = parse_details(row.ask, catalogue(), purposes(), row.asked // 1000)
     except RequestError:
@@ -223,7 +231,7 @@ def _answers(statement: GrantStatement, grant: GrantId, row: _Row, answered: int
         return No(
             "refused", "the approval is of other terms than this request's", "look at the request again"
         )
-    wider = exceeds(asks, statement.terms, answered_s=answered // 1000)
+    wider = exceeds(asks, statement.terms, answered_s=answered // 1000, before=before)
     return No("refused", wider.reason) if wider is not None else None
 
 
