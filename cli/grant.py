@@ -1,4 +1,4 @@
-"""``grant list|show|revoke``: what brands may read, and its end."""
+"""``grant list|show|revoke``: what brands may read, and its end; what changes a grant is registered here."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from cli.card import revoked
 from cli.errors import ConflictError
 from cli.passphrase import PassphraseSource
 from cli.render import ago, count, date, emit, escape, iso_duration, table
+from cli.rest import pause, resume
 from cli.session import now_ms, pick, suggest, unlocked, with_vault
 from cli.times import rfc3339
 from cli.values import label_of
+from cli.wording import detail_words
 from gateway import wire
 from gateway.client import device as devices
 from gateway.client.session import Session
-from policies.grant import Active, Ended, Preparing, Terms
+from policies.grant import Active, Ended, Gap, Paused, Preparing, Terms
 from policies.iso8601 import format_time
 from vault.ids import BrandId, GrantId
 from vault.store.records import GrantRow
@@ -32,7 +34,7 @@ HINT = "see: hypertouch grant list"
 
 @click.group("grant")
 def grant() -> None:
-    """See and end what brands may read."""
+    """See what brands may read; narrow, extend, pause or end it."""
 
 
 @grant.command("list")
@@ -80,7 +82,14 @@ def show(id: str, passphrase: PassphraseSource, home: Path, as_json: bool) -> No
         raise ConflictError("this request was not approved", "see: hypertouch request show ID")
     called = {device.text: name for device, name in names.items()}
     answer = row_of(row, read, now) | {
-        "selectors": msgspec.to_builtins(terms.selectors),
+        "selectors": [
+            msgspec.to_builtins(one) | {"resolution": terms.resolution_of(one)} for one in terms.selectors
+        ],
+        "mode": terms.mode,
+        "uses": terms.uses,
+        "budget": terms.budget,
+        "limits": msgspec.to_builtins(terms.limits),
+        "pauses": [[format_time(since), format_time(until)] for since, until in gaps_of(row)],
         "data_from": format_time(terms.data_from),
         "data_until": format_time(terms.data_until),
         "purpose": terms.purpose,
@@ -101,6 +110,7 @@ def revoke(id: str, yes: bool, passphrase: PassphraseSource, home: Path, as_json
     if not yes:
         require_terminal("--yes")
     with unlocked(home, passphrase) as session:
+        session.doubts = False  # also one that the person never gave can be ended
         row = find(session, id)
         terms = terms_of(row)
         if isinstance(row.state, Ended):
@@ -121,6 +131,10 @@ def revoke(id: str, yes: bool, passphrase: PassphraseSource, home: Path, as_json
     suggest(as_json, ("ledger log", "see what was read"), ("touchpoint list", "end its way to ask again"))
 
 
+for command in (pause, resume):
+    grant.add_command(command)
+
+
 def find(session: Session, text: str) -> GrantRow:
     """The grant with this id; raises NotFoundError, UsageError."""
     return pick(fetch(session), text, lambda row: GrantId(row.grant), "grant", HINT)
@@ -129,10 +143,19 @@ def find(session: Session, text: str) -> GrantRow:
 def terms_of(row: GrantRow) -> Terms | None:
     """What was given; None: nothing ever was."""
     match row.state:
-        case Preparing(terms=terms) | Active(terms=terms) | Ended(terms=terms):
+        case Preparing(terms=terms) | Active(terms=terms) | Paused(terms=terms) | Ended(terms=terms):
             return terms
         case _:
             return None
+
+
+def gaps_of(row: GrantRow) -> tuple[Gap, ...]:
+    """When a grant was paused, seconds."""
+    match row.state:
+        case Preparing(gaps=gaps) | Active(gaps=gaps) | Paused(gaps=gaps):
+            return gaps
+        case _:
+            return ()
 
 
 def readings_of(session: Session) -> Counter[str]:
@@ -170,7 +193,8 @@ def _lines(row: GrantRow, terms: Terms, shown: dict[str, Any], names: dict[str, 
             else ", ".join(c or "itself" for c in selector.channels)
         )
         device = names.get(selector.device, selector.device)
-        lines.append(f"  reads     {label_of(selector.kind)} of {escape(device)} ({escape(channels)})")
+        what = detail_words(label_of(selector.kind), terms.resolution_of(selector))
+        lines.append(f"  reads     {what} of {escape(device)} ({escape(channels)})")
     keeps = iso_duration(terms.retention) if terms.retention else "as long as it likes: it did not say"
     lines += [
         f"  data      from {date(terms.data_from)} until {date(terms.data_until)}",

@@ -105,7 +105,9 @@ def test_show_names_exactly_what_is_given(open_desk: Desk) -> None:
     meter = minutely(open_desk)
     grant = given(open_desk)
     shown = open_desk.json("grant", "show", grant.text)
-    assert shown["selectors"] == [{"device": meter.text, "kind": "energy", "channels": [""]}]
+    assert shown["selectors"] == [
+        {"device": meter.text, "kind": "energy", "channels": [""], "resolution": "raw"}
+    ]
     assert (shown["purpose"], shown["retention"]) == ("dpv:ServiceProvision", "P90D")
     text = open_desk.run("grant", "show", grant.text).out
     assert "energy of meter (itself)" in text
@@ -141,3 +143,17 @@ def test_a_touchpoint_ends_and_the_grants_stay(open_desk: Desk) -> None:
     assert open_desk.run("touchpoint", "revoke", row["touchpoint"], "--yes").status == 5
     assert open_desk.json("touchpoint", "list")[0]["status"] == "revoked"
     assert open_desk.json("grant", "list")[0]["status"] == "active"
+
+
+def test_a_grant_rests_and_goes_on(open_desk: Desk) -> None:
+    minutely(open_desk)
+    grant = given(open_desk)
+    assert open_desk.run("grant", "resume", grant.text).status == 7  # nothing to resume
+    assert open_desk.json("grant", "pause", grant.short)["status"] == "paused"
+    assert open_desk.json("grant", "list")[0]["status"] == "paused"
+    again = open_desk.run("grant", "pause", grant.short)
+    assert (again.status, again.out) == (7, "")
+    assert open_desk.json("grant", "resume", grant.short)["status"] == "active"
+    assert open_desk.json("grant", "list")[0]["status"] == "active"
+    open_desk.run("grant", "pause", grant.short)
+    assert open_desk.run("grant", "revoke", grant.short, "--yes").status == 0

@@ -114,3 +114,9 @@ class TouchpointId(Id):
     """The address a person hands to one brand."""
 
     __slots__ = ()
+
+
+class BlackoutId(Id):
+    """A time in which nothing is sealed to any grant."""
+
+    __slots__ = ()
