@@ -258,7 +258,7 @@ def test_bounds_are_never_wider_than_the_ask_and_the_past_is_whole_days(
     if data_from is None:
         # What nobody chose is no more than would still do.
         enough = 0 if one.history is None else one.history.minimum
-        days = {"none": 0, "all": 9999, None: enough}.get(history, history)
+        days = {"none": 0, "all": 99_999, None: enough}.get(history, history)
         assert bounds.data_from >= NOW_S - days * DAY
     if until is None and duration_s is None and one.duration is not None:
         assert bounds.data_until <= NOW_S + one.duration.minimum * DAY
