@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from gateway import senmlout
+from policies.kinds import catalogue
 from vault.observation import Summary
+from vault.segment import RAW
 from vault.store.release import Released
 
-DAY_MS: Final = 86_400_000
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
 SAMPLED: Final = 200  # readings of a series that are shown
 
 
 class Told(msgspec.Struct, frozen=True):
     """A series in figures: how many readings or buckets, and of numbers the least, the mean, the greatest.
 
-    Of buckets the mean is that of their means, and the least and the greatest are theirs.
+    Of buckets the mean is that of their means, and the least and the greatest are theirs.  Of booleans and
+    events ``hours`` says how often each was true, or happened, by the beginning of the hour (ms).
     """
 
     device: str
@@ -30,6 +35,7 @@ class Told(msgspec.Struct, frozen=True):
     low: float | None = None
     mean: float | None = None
     high: float | None = None
+    hours: tuple[tuple[int, int], ...] = ()
 
 
 class Flow(msgspec.Struct, frozen=True):
@@ -83,7 +89,18 @@ def _told(series: list[Released]) -> Told:
     channel, kind = first.observation.channel, first.observation.kind
     numbers = [value for one in series if (value := _number(one)) is not None and math.isfinite(value)]
     figures = (min(numbers), math.fsum(numbers) / len(numbers), max(numbers)) if numbers else (None,) * 3
-    return Told(first.device.text, channel, kind, first.resolution, len(series), *figures)
+    hours: tuple[tuple[int, int], ...] = ()
+    if first.resolution == RAW and catalogue().kind(kind).type in ("boolean", "event"):
+        hours = tuple(sorted(Counter(_hour(one) for one in series if _is_so(one)).items()))
+    return Told(first.device.text, channel, kind, first.resolution, len(series), *figures, hours)
+
+
+def _hour(one: Released) -> int:
+    return one.observation.time // HOUR_MS * HOUR_MS
+
+
+def _is_so(one: Released) -> bool:
+    return one.observation.value is not False
 
 
 def _order(one: Released) -> float:
