@@ -17,6 +17,7 @@ from cli.errors import ConflictError
 from cli.passphrase import PassphraseSource
 from cli.render import ago, count, date, emit, escape, iso_duration, table
 from cli.rest import pause, resume
+from cli.revise import extend, narrow
 from cli.session import now_ms, pick, suggest, unlocked, with_vault
 from cli.times import rfc3339
 from cli.values import label_of
@@ -131,7 +132,7 @@ def revoke(id: str, yes: bool, passphrase: PassphraseSource, home: Path, as_json
     suggest(as_json, ("ledger log", "see what was read"), ("touchpoint list", "end its way to ask again"))
 
 
-for command in (pause, resume):
+for command in (narrow, extend, pause, resume):
     grant.add_command(command)
 
 

@@ -157,3 +157,32 @@ def test_a_grant_rests_and_goes_on(open_desk: Desk) -> None:
     assert open_desk.json("grant", "list")[0]["status"] == "active"
     open_desk.run("grant", "pause", grant.short)
     assert open_desk.run("grant", "revoke", grant.short, "--yes").status == 0
+
+
+def test_a_grant_is_narrowed_to_what_is_said(open_desk: Desk) -> None:
+    minutely(open_desk)
+    grant = given(open_desk)
+    assert open_desk.run("grant", "narrow", grant.text, "--yes").status == 2  # nothing was said
+    narrowed = open_desk.json("grant", "narrow", grant.text, "--detail", "day", "--for", "7d", "--yes")
+    assert narrowed["details"] == {"energy": "day"}
+    shown = open_desk.json("grant", "show", grant.text)
+    assert [one["resolution"] for one in shown["selectors"]] == ["day"]
+    assert (shown["status"], shown["access_until"]) == ("active", narrowed["access_until"])
+    wider = open_desk.run("grant", "narrow", grant.text, "--detail", "raw", "--yes")
+    assert (wider.status, "in more detail" in wider.err) == (2, True)
+    assert open_desk.json("grant", "show", grant.text)["access_until"] == narrowed["access_until"]
+
+
+def test_a_grant_lasts_longer_but_never_than_was_asked(open_desk: Desk) -> None:
+    minutely(open_desk)
+    grant = ask(open_desk)
+    assert open_desk.run("request", "approve", grant.text, "--for", "7d", "--yes").status == 0
+    first = open_desk.json("grant", "show", grant.text)["access_until"]
+    extended = open_desk.json("grant", "extend", grant.text, "--for", "30d", "--yes")
+    assert extended["access_until"] > first
+    most = open_desk.json("grant", "extend", grant.text, "--for", "365d", "--yes")
+    assert most["access_until"] == ASK["access_until"]
+    assert open_desk.run("grant", "extend", grant.text, "--for", "365d", "--yes").status == 7
+    assert open_desk.run("grant", "extend", grant.text, "--yes").status == 2
+    open_desk.run("grant", "pause", grant.text)
+    assert open_desk.run("grant", "extend", grant.text, "--for", "60d", "--yes").status == 7
