@@ -20,7 +20,7 @@ from policies.kinds import Kind, ValueType
 from vault.bucket import FEWEST, HOUR_MS, QUIET_MS, finish, gather
 from vault.cell import LEVELS, is_cell, parent
 from vault.gathering import Gathering, Numbers
-from vault.observation import Aggregate, Share, Stay, Summary, Tally
+from vault.observation import Aggregate, Observation, Share, Stay, Summary, Tally
 from vault.segment import RAW
 
 Function: TypeAlias = Literal["mean", "min", "max", "sum", "count", "above", "below", "time_in", "dwell"]
@@ -122,6 +122,7 @@ class Figures:
 
     def add(self, readings: Iterable[Outgoing]) -> None:
         """Take some more.  A bucket that came again takes the place of the former one."""
+        raw: dict[tuple[bytes, str, int], list[Observation]] = {}
         for one in readings:
             observation = one.observation
             if isinstance(observation.value, Aggregate):
@@ -129,12 +130,13 @@ class Figures:
                 key = (one.device, observation.channel, one.resolution, observation.time, part)
                 self._buckets[key] = observation.value
             else:
-                hours = self._hours.setdefault((one.device, observation.channel), {})
-                start = observation.time // HOUR_MS * HOUR_MS
-                hour = hours.get(start)
-                if hour is None:
-                    hour = hours[start] = gather(self._kind.name, start)
-                hour.add((observation,))
+                hour = observation.time // HOUR_MS * HOUR_MS
+                raw.setdefault((one.device, observation.channel, hour), []).append(observation)
+        for (device, channel, start), found in raw.items():
+            hours = self._hours.setdefault((device, channel), {})
+            if start not in hours:
+                hours[start] = gather(self._kind.name, start)
+            hours[start].add(found)
 
     def answers(self, now_ms: int, incomplete: Collection[int]) -> list[Answer]:
         """One for each period; ``incomplete`` are the days whose buckets are not all there.  Call it once."""

@@ -21,7 +21,19 @@ from typing import Final
 import msgspec
 
 from cli import __version__
-from tests.bench import approve, bridge, connections, dialects, ingest, preview, read, revoke, start, storage
+from tests.bench import (
+    answers,
+    approve,
+    bridge,
+    connections,
+    dialects,
+    ingest,
+    preview,
+    read,
+    revoke,
+    start,
+    storage,
+)
 from tests.bench.report import Report, Section, render
 from tests.bench.sizes import FULL, QUICK, Size
 from tests.bench.year import opened, write_year
@@ -33,13 +45,14 @@ NAMES: Final = (
     "connections",
     "storage",
     "read",
+    "answers",
     "approve",
     "preview",
     "revoke",
     "start",
 )
 BUSY: Final = 0.7  # load average from which on the machine is not ours
-_HISTORY: Final = frozenset({"storage", "read", "approve", "revoke"})
+_HISTORY: Final = frozenset({"storage", "read", "answers", "approve", "revoke"})
 
 
 def sections(size: Size, names: Sequence[str], directory: Path) -> Iterator[Section]:
@@ -61,6 +74,8 @@ def sections(size: Size, names: Sequence[str], directory: Path) -> Iterator[Sect
                 home = stack.enter_context(opened(written))
                 if "read" in names:
                     yield read.measure(size, home, directory)
+                if "answers" in names:
+                    yield answers.measure(size, home, directory)
                 if "approve" in names:
                     yield approve.measure(size, home, directory)
                 if "revoke" in names:

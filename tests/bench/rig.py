@@ -171,7 +171,15 @@ class Household:
             rows = session.ask(wire.GetGrants(), wire.Grants).grants
         return next(row for row in rows if row.grant == grant)
 
-    def approve(self, grant: GrantId, source: DeviceId, kinds: list[str], since: int, http: Http) -> None:
+    def approve(
+        self,
+        grant: GrantId,
+        source: DeviceId,
+        kinds: list[str],
+        since: int,
+        http: Http,
+        resolution: str = "raw",
+    ) -> None:
         """Give kinds of one device, every channel, from a UTC midnight (seconds) to a month from now.
 
         Whatever the person's computer could have remembered, it has not: every segment is opened anew.
@@ -181,7 +189,7 @@ class Household:
             now = session.clock() // 1000
             asks = parse_details(row.ask, catalogue(), purposes(), now)
             bounds = Bounds(since, now + 30 * DAY_S, now + 30 * DAY_S)
-            selectors = [Selector(source.text, kind, None) for kind in sorted(kinds)]
+            selectors = [Selector(source.text, kind, None, resolution) for kind in sorted(kinds)]
             approve(session, Archive(session), row, asks, make_terms(asks, selectors, bounds))
 
     def revoke(self, session: Session, grant: GrantId) -> None:
@@ -216,11 +224,17 @@ class Acme:
         return self.program.ask(self._touchpoint, [detail])
 
     def granted(
-        self, household: Household, source: DeviceId, kinds: list[str], since: int, http: Http
+        self,
+        household: Household,
+        source: DeviceId,
+        kinds: list[str],
+        since: int,
+        http: Http,
+        resolution: str = "raw",
     ) -> Granted:
-        """Ask, be given everything that was asked for, and pick it up."""
+        """Ask, be given everything that was asked for, at this resolution, and pick it up."""
         asked = self.ask(kinds)
-        household.approve(grant_of_pickup(asked.auth_req_id), source, kinds, since, http)
+        household.approve(grant_of_pickup(asked.auth_req_id), source, kinds, since, http, resolution)
         answer = self.program.poll(asked)
         if not isinstance(answer, Granted):
             raise RuntimeError("what was approved cannot be picked up")
