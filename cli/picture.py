@@ -92,6 +92,9 @@ def _said(told: Told | None, readings: Sequence[Reading]) -> str:
     if told.low is not None and told.mean is not None and told.high is not None:
         figures = f"min {number(told.low)} mean {number(told.mean)} max {number(told.high)}"
         return f"{what}, {figures} {spoken_unit(told.kind)}".rstrip()
+    if told.hours:
+        true = sum(many for _, many in told.hours) / told.readings
+        return f"{what}, {true:.0%} of them true"
     counted = _counted(readings)
     return f"{what}, {counted}" if counted else what
 
@@ -156,25 +159,21 @@ def _line(pair: Pair, ink: Ink, zone: tzinfo | None) -> list[str]:
 
 def _hours(pair: Pair, ink: Ink, zone: tzinfo | None) -> list[str]:
     asked: dict[int, float] = {}
-    scale = _scale(pair.told[0], pair.asked)
-    for reading in pair.asked:
-        hours = max(1, SPANS.get(reading.resolution, HOUR_MS) // HOUR_MS)
-        for hour in range(hours):
-            at = reading.time // HOUR_MS * HOUR_MS + hour * HOUR_MS
-            asked[at] = asked.get(at, 0.0) + scale * _times(reading) / hours
-    given = [
-        Step(at, at + SPANS.get(reading.resolution, HOUR_MS), _times(reading))
-        for reading in pair.given
-        for at in (reading.time // HOUR_MS * HOUR_MS,)
-    ]
+    for step in _steps(pair.told[0], pair.asked):
+        hours = max(1, (step.end - step.start) // HOUR_MS)
+        for at in range(step.start, step.start + hours * HOUR_MS, HOUR_MS):
+            asked[at] = asked.get(at, 0.0) + step.value / hours
+    given = _steps(pair.told[1], pair.given)
     if not any(asked.values()) and not any(step.value for step in given):
         return []
     return [*bars(asked, given, zone, ink), f"{'':11}{'asked, a bar an hour':<27}as you would give it"]
 
 
-def _scale(told: Told | None, sample: Sequence[Reading]) -> float:
-    """How many readings one of a sample stands for."""
-    return told.readings / len(sample) if told is not None and sample else 1.0
+def _steps(told: Told | None, sample: Sequence[Reading]) -> list[Step]:
+    """How often it was so: by the hour of all readings, or by bucket."""
+    if told is not None and told.resolution == RAW:
+        return [Step(at, at + HOUR_MS, float(many)) for at, many in told.hours]
+    return [Step(one.time, one.time + SPANS.get(one.resolution, HOUR_MS), _times(one)) for one in sample]
 
 
 def _times(reading: Reading) -> float:

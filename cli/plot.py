@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from cli.render import MONTHS, number
 
-WIDTH: Final = 66  # columns of a chart, beside its labels
+WIDTH: Final = 64  # columns of a chart, beside its labels
 HEIGHT: Final = 7  # rows of it
 LABEL: Final = 13  # columns before it
 HOURS: Final = 24

@@ -15,7 +15,7 @@ import msgspec
 
 from cli.picture import Pair, picture
 from cli.plot import Ink
-from cli.render import count, escape, number, size, table, wrap
+from cli.render import count, escape, size, table, wrap
 from cli.review import Offer
 from cli.times import rfc3339
 from cli.values import label_of, plain
@@ -134,7 +134,7 @@ def _figures(asked: Flow, given: Flow) -> list[tuple[str, str, str]]:
         return ", ".join(label_of(kind) for kind in sorted({one.kind for one in flow.told})) or "none"
 
     return [
-        ("readings a day", number(asked.readings), number(given.readings)),
+        ("readings a day", _rate(asked.readings), _rate(given.readings)),
         ("bytes a day", size(round(asked.bytes)), size(round(given.bytes))),
         ("kinds", kinds(asked), kinds(given)),
     ]
@@ -189,3 +189,8 @@ def _by_series(sample: Iterable[Reading]) -> dict[Key, tuple[Reading, ...]]:
 
 def _where(seen: Seen, device: str, channel: str) -> str:
     return " ".join(filter(None, (seen.names.get(device, device), channel)))
+
+
+def _rate(a_day: float) -> str:
+    """``1,640``, ``68``, ``0.3``: no more digits than anybody compares."""
+    return f"{a_day:,.0f}" if a_day >= 10 or a_day == round(a_day) else f"{a_day:.1f}"

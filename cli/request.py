@@ -20,7 +20,7 @@ from cli.draft import kinds_of
 from cli.errors import CancelledError, ConflictError, NotFoundError, RefusedError, UsageError
 from cli.passphrase import PassphraseSource
 from cli.plot import Ink, ink_for
-from cli.preview import DAYS, TooSlowError, at_most, look, preview_json, preview_text
+from cli.preview import DAYS, TooSlowError, at_most, look, preview_json, preview_text, rare_words
 from cli.progress import PATIENCE_S, Bar
 from cli.render import ago, emit, escape, table
 from cli.review import Offer, make_offer, offer_of
@@ -37,6 +37,7 @@ from gateway.client.session import Session
 from policies.grant import Pending, Preparing
 from policies.iso8601 import format_time
 from vault.ids import GrantId
+from vault.segment import RAW
 from vault.store.records import GrantRow
 
 PAUSE_S = 0.5  # between two looks while waiting
@@ -94,7 +95,8 @@ def show(id: str, choice: Choice, passphrase: PassphraseSource, home: Path, as_j
         if not is_waiting(row, session.clock()):
             emit(row_of(row), as_json, f"{escape(row.brand_name)}: {status_of(row.state)}")
             return
-        offer = _offer(session, Archive(session), row, choice)
+        archive = Archive(session)
+        offer = _warned(session, archive, _offer(session, archive, row, choice))
     answer = {"terms": terms_json(offer), "yesterday": offer.card.yesterday, "notes": list(offer.card.notes)}
     emit(row_of(row) | answer, as_json, shown(offer))
     short = GrantId(row.grant).short
@@ -223,7 +225,7 @@ def _decide(
     offer = _offer(session, archive, row, choice)
     if yes:
         if not quiet:
-            say(shown(offer))
+            say(shown(_warned(session, archive, offer)))
         return offer
     ink = ink_for(sys.stderr.encoding)
     say(shown(offer))
@@ -244,6 +246,18 @@ def _decide(
             case _:
                 offer = _changed(session, archive, row, offer)
                 say(shown(offer))
+
+
+def _warned(session: Session, archive: Archive, offer: Offer) -> Offer:
+    """The offer with a note for each series that is too rare for its buckets to hide anything."""
+    if all(one.given == RAW for one in offer.card.details):
+        return offer
+    try:
+        seen = look(session, archive, offer, DAYS, at_most(PATIENCE_S))
+    except TooSlowError:
+        return offer
+    card = msgspec.structs.replace(offer.card, notes=(*offer.card.notes, *rare_words(seen)))
+    return msgspec.structs.replace(offer, card=card)
 
 
 def _glance(session: Session, archive: Archive, offer: Offer, ink: Ink) -> None:

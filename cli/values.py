@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
+import msgspec
+
 from cli.render import count, number
 from policies.kinds import catalogue
 from vault.observation import Place, Share, Stay, Summary, Tally, Value
@@ -80,7 +82,7 @@ def words(value: Value, unit: str) -> str:
 
 
 def plain(value: Value) -> object:
-    """What JSON can say: numbers, texts, flags, and places as {"lat", "lon", "accuracy"}."""
+    """What JSON can say: numbers, texts, flags; places and buckets by the names of their fields."""
     match value:
         case Place(lat, lon, accuracy):
             place = {"lat": lat, "lon": lon}
@@ -89,5 +91,7 @@ def plain(value: Value) -> object:
             return str(value)
         case bytes():
             return value.hex()
+        case Summary() | Tally() | Share() | Stay():
+            return msgspec.structs.asdict(value)
         case _:
             return value

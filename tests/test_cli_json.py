@@ -83,7 +83,7 @@ FLOW = answer(
     series=many(
         answer(
             device=str, channel=str, kind=str, resolution=str, readings=int, low=float | None,
-            mean=float | None, high=float | None,
+            mean=float | None, high=float | None, hours=many(Any),
         )
     ),
     sample=many(
@@ -182,7 +182,7 @@ SCHEMAS: dict[str, Any] = {
     "data tail": READING,
     "ledger log": many(ENTRY),
     "ledger verify": answer(ok=bool, entries=int, head=str),
-    "tidy": answer(segments=int, before=int, after=int),
+    "tidy": answer(segments=int, before=int, after=int, days=int, buckets=int, waiting=int),
     "client list": many(answer(client=str, name=str, enrolled=str, status=str)),
     "backup create": answer(vault=str, file=str, bytes=int),
     "invite new": answer(invite=str, expires=str),

@@ -88,11 +88,20 @@ def _told(series: list[Released]) -> Told:
     first = series[0]
     channel, kind = first.observation.channel, first.observation.kind
     numbers = [value for one in series if (value := _number(one)) is not None and math.isfinite(value)]
-    figures = (min(numbers), math.fsum(numbers) / len(numbers), max(numbers)) if numbers else (None,) * 3
     hours: tuple[tuple[int, int], ...] = ()
     if first.resolution == RAW and catalogue().kind(kind).type in ("boolean", "event"):
         hours = tuple(sorted(Counter(_hour(one) for one in series if _is_so(one)).items()))
-    return Told(first.device.text, channel, kind, first.resolution, len(series), *figures, hours)
+    return Told(
+        device=first.device.text,
+        channel=channel,
+        kind=kind,
+        resolution=first.resolution,
+        readings=len(series),
+        low=min(numbers, default=None),
+        mean=math.fsum(numbers) / len(numbers) if numbers else None,
+        high=max(numbers, default=None),
+        hours=hours,
+    )
 
 
 def _hour(one: Released) -> int:
