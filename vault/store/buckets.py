@@ -11,17 +11,31 @@ are.  A kind with durations needs the hour before as well, because its last stat
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
-from vault.bucket import DAY_MS, HOLD_MS, HOUR_MS, QUIET_MS, SPANS, Gathering, coarser, finish, gather, holds
+from vault.bucket import (
+    DAY_MS,
+    FEWEST,
+    HOLD_MS,
+    HOUR_MS,
+    QUIET_MS,
+    SPANS,
+    Gathering,
+    coarser,
+    finish,
+    gather,
+    holds,
+)
+from vault.gathering import Counts, Numbers, States, exactly
 from vault.ids import DeviceId
 from vault.observation import Observation
 from vault.segment import is_reserved
 
-GATHERINGS_MAX: Final = 131_072  # hours of series that are kept of one vault
+GATHERINGS_MAX: Final = 65_536  # open hours, and what closed ones came to, that are kept of one vault
 LISTED_MAX: Final = 65_536  # readings with durations that are kept of one vault until their hour is finished
 EARLY_MS: Final = 300_000  # a reading may lie so far ahead of its arrival
 HOURS: Final = DAY_MS // HOUR_MS
@@ -76,6 +90,7 @@ class SeriesDay:
         "latest",
         "listed",
         "sealed",
+        "total",
         "whole",
     )
 
@@ -84,6 +99,7 @@ class SeriesDay:
         self.whole = self.edge = whole
         self.latest = _ALWAYS
         self.hours: dict[int, Gathering] = {}
+        self.total: list[Gathering] = []  # what sealed hours came to, for the day's bucket
         self.late: dict[int, int] | None = None  # hour -> when the last of those came that came after its end
         self.listed = False  # among those that will have a bucket of the day
         self.blind = self.cut = self.closed = self.sealed = 0
@@ -149,6 +165,8 @@ class Buckets:
             self._days.setdefault(day, {})[series] = found
             if unknown or (holds(kind) and self._lost(series, day - 1)):
                 self._cut(found, 0)
+            elif whole > found.start and _ALL_DAY in coarser(kind):
+                self._cut(found, DAY)
         return found
 
     def is_cut_by(self, gathered: Gathered) -> bool:
@@ -185,9 +203,9 @@ class Buckets:
 
     # --- finished buckets --------------------------------------------------------------------------------
 
-    def due(self, now: int) -> int:
-        """How many hours and days of series are finished."""
-        return sum(1 for _ in self._finished(now))
+    def due(self, now: int, most: int) -> int:
+        """How many hours and days of series are finished, counted up to ``most``."""
+        return sum(1 for _ in itertools.islice(self._finished(now), most))
 
     def take(self, limit: int, now: int) -> list[Bucket]:
         """What comes of up to so many finished hours and days of series; ``settle`` or ``undo`` follows."""
@@ -197,7 +215,7 @@ class Buckets:
                 break
             self._taken.append((one, bit))
             if bit == DAY:
-                found += _made(one, DAY, list(one.hours.values()))
+                found += _made(one, DAY, self._all_day(one))
                 continue
             hour = one.hours[bit]
             if not one.closed >> bit & 1:
@@ -214,11 +232,10 @@ class Buckets:
             one.sealed |= 1 << bit
             if bit == DAY:
                 self._over[one.day].remove(one)
-                self._forget(one, keep=HOURS - 1)
+                self._fold(one)
                 continue
             self._ended(one, bit)
-            if one.cut >> DAY & 1 or not one.listed:
-                self._forget(one, keep=bit)
+            self._fold(one)
         self._taken.clear()
 
     def undo(self) -> None:
@@ -235,6 +252,7 @@ class Buckets:
             last = one.hours.get(HOURS - 1)
             if holds(one.kind) and (last is not None or one.blind >> HOURS - 1 & 1):
                 self._last[series] = (day, last)
+            self._size -= len(one.total)
             for hour in list(one.hours):
                 self._drop(one, hour)
         self._over.pop(day, None)
@@ -274,8 +292,8 @@ class Buckets:
             if not to.listed and _ALL_DAY in coarser(to.kind):
                 to.listed = True
                 self._over.setdefault(to.day, []).append(to)
-            if holds(to.kind) and start - HOLD_MS < to.whole:
-                self._cut(to, hour)
+            if holds(to.kind):
+                self._begin(to, hour)
         before = gathering.count
         gathering.add(observations)
         if holds(to.kind):
@@ -297,14 +315,30 @@ class Buckets:
         self._drop(one, hour)
         if not holds(one.kind):
             return
-        after = one if hour + 1 < HOURS else self._days.get(one.day + 1, {}).get(one.series)
+        after = self._after(one, hour)
         if after is not None:
             self._cut(after, (hour + 1) % HOURS)
 
-    def _cut(self, one: SeriesDay, hour: int) -> None:
+    def _begin(self, one: SeriesDay, hour: int) -> None:
+        """The first reading of an hour with durations: is the hour before known, and is the next one open?"""
+        if one.start + hour * HOUR_MS - HOLD_MS < one.whole:
+            self._cut(one, hour)
+        after, number = self._after(one, hour), (hour + 1) % HOURS
+        if after is not None and after.closed >> number & 1:
+            self._cut(after, number)
+        elif after is None and one.day + 1 in self._gone:
+            self.cuts.add(one.day + 1)
+
+    def _after(self, one: SeriesDay, hour: int) -> SeriesDay | None:
+        """The day that the next hour is of."""
+        return one if hour + 1 < HOURS else self._days.get(one.day + 1, {}).get(one.series)
+
+    def _cut(self, one: SeriesDay, bit: int) -> None:
         """Never seal the bucket of an hour, nor its day's."""
-        one.cut |= 1 << hour | 1 << DAY
+        one.cut |= 1 << bit | 1 << DAY
         self.cuts.add(one.day)
+        self._size -= len(one.total)
+        one.total = []
 
     def _finished(self, now: int) -> Iterator[tuple[SeriesDay, int]]:
         ended = now - QUIET_MS
@@ -339,11 +373,29 @@ class Buckets:
         day, last = self._last.get(one.series, (None, None))
         return last if day == one.day - 1 else None
 
-    def _forget(self, one: SeriesDay, keep: int) -> None:
-        """Drop the hours that are sealed, but for the last one of a kind with durations."""
+    def _all_day(self, one: SeriesDay) -> list[Gathering]:
+        """The hours of a day, and those without a reading into which a state goes on."""
+        hours = [*one.total, *one.hours.values()]
+        for hour in range(HOURS):
+            before = None if one.closed >> hour & 1 else self._before(one, hour)
+            if before is not None:
+                empty = gather(one.kind, one.start + hour * HOUR_MS)
+                empty.close(before)
+                hours.append(empty)
+        return hours
+
+    def _fold(self, one: SeriesDay) -> None:
+        """Keep of sealed hours what they come to, for the day; whole is only one that the next may need."""
+        over = bool(one.cut >> DAY & 1 or one.sealed >> DAY & 1 or not one.listed)
         for hour in [hour for hour in one.hours if one.sealed >> hour & 1]:
-            if hour != keep or not holds(one.kind):
-                self._drop(one, hour)
+            if holds(one.kind) and (hour == HOURS - 1 or not one.closed >> hour + 1 & 1):
+                continue
+            if not over:
+                self._size += merge(one.total, one.hours[hour])
+            self._drop(one, hour)
+        if over:
+            self._size -= len(one.total)
+            one.total = []
 
     def _drop(self, one: SeriesDay, hour: int) -> None:
         gathering = one.hours.get(hour)
@@ -372,3 +424,27 @@ def _made(one: SeriesDay, bit: int, hours: Sequence[Gathering]) -> Iterator[Buck
             if observations:
                 end = start + SPANS[resolution]
                 yield Bucket(one.device, one.channel, one.kind, resolution, one.day, start, end, observations)
+
+
+def merge(totals: list[Gathering], hour: Gathering) -> int:
+    """Add a closed hour to the totals of its like; how many totals were added to the list.
+
+    Hours with few numbers have a total of their own, because ``finish`` treats them apart.
+    """
+    for total in totals:
+        match total, hour:
+            case (Numbers(), Numbers()) if (total.count < FEWEST) is (hour.count < FEWEST):
+                total.low, total.high = min(total.low, hour.low), max(total.high, hour.high)
+                total.sums = exactly([*total.sums, *hour.sums])
+                total.squares = exactly([*total.squares, *hour.squares])
+            case Counts(), Counts():
+                total.counts.update(hour.counts)
+            case States(), States():
+                total.counts.update(hour.counts)
+                total.held.update(hour.held)
+            case _:
+                continue
+        total.count += hour.count
+        return 0
+    totals.append(hour)
+    return 1

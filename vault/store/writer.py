@@ -289,7 +289,7 @@ class Writer:
     # --- finished buckets, and the end of a segment ------------------------------------------------------
 
     def seal_buckets(self, limit: int = BUCKETS) -> int:
-        """Seal up to about so many finished buckets in one commit; how many are finished still.
+        """Seal up to about so many finished buckets in one commit; 0: none is left.
 
         Vaults take turns.  Nothing is sealed while the clock is not believed: it would be too early.
 
@@ -299,20 +299,13 @@ class Writer:
         if self.live.clock().frozen is not Frozen.NO:
             return 0
         now = self.clock()
-        counted = ((vault, state.open.buckets.due(now)) for vault, state in self._states.items())
-        due = {vault: count for vault, count in counted if count}
-        sealed: list[tuple[VaultId, VaultState, Delta]] = []
+        due = [state for state in self._states.items() if state[1].open.buckets.due(now, 1)]
         share = max(1, limit // max(1, len(due)))
+        sealed: list[tuple[VaultId, VaultState, Delta]] = []
         try:
-            for vault in due:
-                if limit <= 0:
-                    break
-                state = self._states[vault]
-                taken = min(share, limit, due[vault])
-                limit -= taken
+            for vault, state in due[:limit]:
                 with suppress(VaultError):  # a damaged file: the others go on
-                    delta = state.seal_buckets(taken, now)
-                    due[vault] -= taken
+                    delta = state.seal_buckets(share, now)
                     if delta is not None:
                         sealed.append((vault, state, delta))
             if sealed:
@@ -321,7 +314,7 @@ class Writer:
             for _, state, _ in sealed:
                 state.undo()
             raise
-        return sum(due.values())
+        return sum(state.open.buckets.due(now, limit) for _, state in due)
 
     def close_quiet(self, *, everything: bool = False, until: Callable[[], bool] = lambda: False) -> None:
         """Close segments whose day ended and that were quiet for ten minutes, and merge their chunks.
@@ -388,7 +381,7 @@ class Writer:
         """Seal all finished buckets of one vault; raises Unavailable."""
         if self.live.clock().frozen is not Frozen.NO:
             return
-        while state.open.buckets.due(now) and not until():
+        while state.open.buckets.due(now, 1) and not until():
             delta = state.seal_buckets(BUCKETS, now)
             if delta is None:
                 continue
