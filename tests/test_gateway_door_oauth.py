@@ -67,6 +67,7 @@ def test_the_metadata_lead_to_endpoints_that_exist(shared: Story) -> None:
         assert http.post(endpoint).status_code == 401  # it is there, and wants to know who asks
     resource = http.get("/.well-known/oauth-protected-resource").json()
     assert resource["resolutions_supported"] == ["raw", "hour", "day", "h3-7", "h3-5"]
+    assert resource["modes_supported"] == ["answer", "once", "read"]
     assert "temperature" in resource["datatypes_supported"]
 
 
@@ -136,21 +137,29 @@ FORMS: dict[str, tuple[Json, str]] = {
         {"authorization_details": '[{"type":"personal_data","type":"personal_data"}]'},
         "invalid_authorization_details",
     ),
-    "a resolution that is not built": (
-        {
-            "authorization_details": json.dumps(
-                [
-                    {
-                        "type": "personal_data",
-                        "datatypes": ["energy"],
-                        "purpose": "dpv:Marketing",
-                        "resolution": "day",
-                    }
-                ]
-            )
-        },
-        "invalid_authorization_details",
-    ),
+    **{
+        name: (
+            {
+                "authorization_details": json.dumps(
+                    [
+                        {
+                            "type": "personal_data",
+                            "datatypes": ["energy"],
+                            "purpose": "dpv:Marketing",
+                            **wish,
+                        }
+                    ]
+                )
+            },
+            "invalid_authorization_details",
+        )
+        for name, wish in {
+            "a resolution that is not built": {"resolution": "minute"},
+            "a resolution of other kinds": {"resolution": "h3-7"},
+            "a mode that is not built": {"mode": "stream"},
+            "a minimum that is more than its ideal": {"history": {"ideal": "P1D", "minimum": "P2D"}},
+        }.items()
+    },
     "ten thousand datatypes": (
         {"authorization_details": json.dumps([{"type": "personal_data", "datatypes": ["energy"] * 4_000}])},
         "invalid_authorization_details",
