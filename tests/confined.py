@@ -230,7 +230,7 @@ class World:
 
     def _pass(self, minutes: int) -> None:
         self.now += minutes * MINUTE
-        while self.state.open.buckets.due(self.now):
+        while self.state.open.buckets.due(self.now, 1):
             delta = self.state.seal_buckets(64, self.now)
             if delta is not None:
                 self._commit(delta)
