@@ -143,7 +143,7 @@ class Race:
     def run(self) -> None:
         """Every actor to its end."""
         assert isinstance(self.writer, Interrupted)
-        self.writer.interrupt = self.interrupt  # type: ignore[method-assign]  # of this one writer
+        self.writer.interrupt = self.interrupt
         try:
             while self.actors:
                 self.step(self.random.choice(self.actors))

@@ -6,11 +6,12 @@ from contextlib import suppress
 
 import msgspec
 
-from policies.grant import Denied, GrantState, Pending
+from policies.grant import Active, Denied, GrantState, Pending
 from vault.errors import VaultError
 from vault.grantkey import Slot
 from vault.ids import BrandId, GrantId, TouchpointId, VaultId
 from vault.ledger import Entry, What
+from vault.store import rules
 from vault.store.records import No
 from vault.store.writer import Writer
 from vault.suite import check_public
@@ -56,7 +57,13 @@ def ask(writer: Writer, request: Request) -> No | None:
         return No("invalid", "nothing can be sealed to this request's key")
     if file.state(request.grant) is not None or not writer.registry.place(request.grant, vault):
         return No("conflict", "this id is taken")
-    _store(writer, vault, request, now, Pending(now, request.expires), [])
+    answered = rules.answer(file, request.brand, request.ask, now)
+    if answered is None:
+        _store(writer, vault, request, now, Pending(now, request.expires), [])
+        return None
+    kinds = answered.state.terms.kinds if isinstance(answered.state, Active) else ()
+    entries = [_entry(request, now, answered.what, answered.note, kinds)]
+    _store(writer, vault, request, now, answered.state, entries, answered.rule)
     return None
 
 

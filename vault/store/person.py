@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -11,26 +10,23 @@ from typing import Any, Final
 
 import msgspec
 
-from policies.grant import Active, GrantState, Preparing, Terms
+from policies.grant import GrantState
 from vault.bucket import DAY_MS
 from vault.device import DIGEST_SIZE
-from vault.errors import VaultError
 from vault.ids import GrantId, VaultId
 from vault.ledger import Head
 from vault.person import owner_key_id
-from vault.statement import GrantStatement, Signed, verify
 from vault.store.errors import Unavailable, unavailable
 from vault.store.files import BUSY_MS, Files, migrate
+from vault.store.holders import HOLDER, holder
 from vault.store.intake import RECENT_SIZE, Delta
 from vault.store.lanes import Blackout, LiveGrant
 from vault.store.records import VaultRow
 from vault.store.resent import RESENT_DAYS, RESENT_MAX, split
-from vault.suite import check_public
 
 RECENT_MAX: Final = 16_384  # digests kept for one client id; no client has more in flight
 RECENT_ROWS: Final = 1_024  # in as many rows; a quiet device has one message a row
 TRIM_EVERY: Final = 64  # rows of a client, about, until those beyond are looked for and deleted
-_GRANT: Final = "SELECT id, public, state, statement FROM grant_"
 STATE: Final = msgspec.msgpack.Decoder(GrantState)
 _DAMAGED: Final = "a vault's file is damaged"
 
@@ -122,39 +118,13 @@ class PersonFile:
             return STATE.decode(row[0]) if row else None
 
     def live_grants(self) -> Iterator[LiveGrant]:
-        """Whom new readings are sealed to: only grants that, for this very key, the owner signed, or for
-        which the owner's signed rules say yes.
-
-        What else stands in the row is the host's word, and is not enough.
-        """
-        return filter(None, (self._live_grant(row) for row in self.rows(_GRANT)))
+        """Whom new readings are sealed to: see ``vault.store.holders``."""
+        return filter(None, (holder(self, row) for row in self.rows(HOLDER)))
 
     def live_grant(self, grant: GrantId, state: GrantState | None = None) -> LiveGrant | None:
         """One of them, or what it would be in another state; None: nothing is sealed to it."""
-        row = self.row(_GRANT + " WHERE id = ?", (grant,))
-        return self._live_grant(row, state) if row else None
-
-    def _live_grant(
-        self, row: tuple[bytes, bytes, bytes, bytes | None], state: GrantState | None = None
-    ) -> LiveGrant | None:
-        raw, public, packed, signed = row
-        grant = GrantId(raw)
-        try:
-            state = state or STATE.decode(packed)
-            if not isinstance(state, Preparing | Active):
-                return None
-            terms = self._signed_terms(grant, public, signed) if signed else None
-            check_public(public)
-        except (VaultError, msgspec.DecodeError, UnicodeDecodeError):
-            return None
-        return LiveGrant.of(grant, public, terms, state.gaps) if terms is not None else None
-
-    def _signed_terms(self, grant: GrantId, public: bytes, signed: bytes) -> Terms | None:
-        statement = verify(self.vault.verify_key, self.id, msgspec.msgpack.decode(signed, type=Signed))
-        if not isinstance(statement, GrantStatement):
-            return None
-        named = statement.grant, statement.key_hash
-        return statement.terms if named == (grant.text, hashlib.sha256(public).digest()) else None
+        row = self.row(HOLDER + " WHERE id = ?", (grant,))
+        return holder(self, row, state) if row else None
 
     def blackouts(self) -> list[Blackout]:
         """Times in which nothing is sealed to anybody; one that was taken back holds for what was before."""

@@ -71,7 +71,7 @@ def still(connection: sqlite3.Connection, grant: GrantId, state: GrantState, gen
     """Whether nothing changed since it was decided, asked within the transaction."""
     (packed,) = connection.execute("SELECT state FROM grant_ WHERE id = ?", (grant,)).fetchone()
     (raised,) = connection.execute("SELECT generation FROM vault").fetchone()
-    return STATE.decode(packed) == state and raised == generation
+    return bool(STATE.decode(packed) == state and raised == generation)
 
 
 def end(writer: Writer, vault: VaultId, grant: GrantId, event: Event, what: What) -> No | None:
