@@ -73,6 +73,19 @@ def test_the_story_from_the_brands_side(server: Running, acme: Brand) -> None:
     assert (len(first.readings), first.more) == (10, True)
     assert [one.value for one in acme.follow(token, first.next).readings][:1] == [10.0]
 
+    counted = acme.answers(token, "energy", "count")
+    assert counted.budget.limit is None
+    assert sum(one.readings or 0 for one in counted.answers) in range(26, 31)  # midnight may part them
+    assert acme.answers(token, "energy", "max", since="2020-01-01T00:00:00Z").answers != []
+    assert acme.answers(token, "energy", "above", threshold=1e6, until="2020-01-01T00:00:00Z").answers == []
+    assert [one.unit for one in acme.answers(token, "location", "dwell", cells=["871f1d489ffffff"]).answers][
+        -1
+    ] == "s"
+    with pytest.raises(BrandError) as refused:
+        acme.answers(token, "energy", "dwell")
+    assert refused.value.code == "bad-request"
+    assert (first.incomplete, first.uses_left) == ((), None)
+
     assert acme.introspect(token)["active"] is True
     assert acme.grant(granted.grant_id)["authorization_details"] == granted.authorization_details
     acme.end(granted.grant_id)
