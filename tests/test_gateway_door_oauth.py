@@ -120,7 +120,7 @@ def test_one_request_waits_at_a_touchpoint(made: World) -> None:
     assert error_of(brand.ask(touchpoint)) == (400, "invalid_request")
 
 
-WISHES: dict[str, Json] = {
+WISHES: dict[str, dict[str, object]] = {
     "a resolution that is not built": {"resolution": "minute"},
     "a resolution of other kinds": {"resolution": "h3-7"},
     "a mode that is not built": {"mode": "stream"},
@@ -156,9 +156,10 @@ def test_a_request_that_cannot_be_put_to_a_person_is_refused(shared: Story, form
 
 
 @pytest.mark.parametrize("wish", WISHES.values(), ids=WISHES)
-def test_a_wish_that_cannot_be_granted_is_refused(shared: Story, wish: Json) -> None:
+def test_a_wish_that_cannot_be_granted_is_refused(shared: Story, wish: dict[str, object]) -> None:
     detail = {"type": "personal_data", "datatypes": ["energy"], "purpose": "dpv:Marketing", **wish}
-    answer = shared.brand.ask(shared.touchpoint, authorization_details=json.dumps([detail]))
+    form: Json = {"authorization_details": json.dumps([detail])}
+    answer = shared.brand.ask(shared.touchpoint, **form)
     assert error_of(answer) == (400, "invalid_authorization_details")
 
 
