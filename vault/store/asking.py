@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import msgspec
 
-from policies.grant import Active, Denied, GrantState, Pending
+from policies.grant import Active, Denied, Ended, GrantState, Paused, Pending, Preparing
 from vault.errors import VaultError
 from vault.grantkey import Slot
 from vault.ids import BrandId, GrantId, TouchpointId, VaultId
@@ -48,7 +48,7 @@ def ask(writer: Writer, request: Request) -> No | None:
     if row is None or row[0] != request.brand or row[1] is not None:
         return unknown
     waiting = file.rows("SELECT id FROM grant_ WHERE touchpoint = ?", (request.touchpoint,))
-    states = (file.state(GrantId(grant)) for (grant,) in waiting)
+    states = [file.state(GrantId(grant)) for (grant,) in waiting]
     if any(isinstance(state, Pending) and now < state.expires for state in states):
         return No("conflict", "a request at this touchpoint waits for its answer", "poll the one you have")
     try:
@@ -58,13 +58,22 @@ def ask(writer: Writer, request: Request) -> No | None:
     if file.state(request.grant) is not None or not writer.registry.place(request.grant, vault):
         return No("conflict", "this id is taken")
     answered = rules.answer(file, request.brand, request.ask, now)
-    if answered is None:
+    if answered is None or (isinstance(answered.state, Active) and any(map(_stands_against, states))):
         _store(writer, vault, request, now, Pending(now, request.expires), [])
         return None
     kinds = answered.state.terms.kinds if isinstance(answered.state, Active) else ()
     entries = [_entry(request, now, answered.what, answered.note, kinds)]
     _store(writer, vault, request, now, answered.state, entries, answered.rule)
     return None
+
+
+def _stands_against(state: GrantState | None) -> bool:
+    """Whether an earlier grant at a touchpoint keeps rules from saying yes again: the owner is asked instead.
+
+    One that lives is enough, and what the owner revoked is not given back by asking again.
+    """
+    revoked = isinstance(state, Ended) and state.why == "revoked"
+    return revoked or isinstance(state, Preparing | Active | Paused)
 
 
 def _store(
