@@ -86,7 +86,7 @@ def cut(ask: Ask, most: int | None, now_s: int) -> int | str | None:
 
 
 def _resolution(ask: Ask, kind: Kind, limits: Iterable[Rule]) -> str | Stop:
-    """The coarsest from the minimum to the ideal that all rules agree to; quiet hours need less than a day."""
+    """The coarsest from the minimum to the ideal that all rules agree to; quiet hours need less than days."""
     known = kind.resolutions
     if ask.minimum not in known:
         return Stop(None, f"{kind.label} at {ask.minimum}")

@@ -23,16 +23,19 @@ from typing import Any, Final
 
 from policies.errors import RulesError
 from policies.iso8601 import DAY
-from policies.kinds import RESOLUTIONS, Catalogue
+from policies.kinds import Catalogue
 from policies.minimise import zone_of
 from policies.purposes import Purposes
-from policies.rules import MAX_DAYS, Rule, clock, minutes_of
+from policies.rules import DETAILS, MAX_DAYS, Rule, clock, minutes_of
 from policies.strict import excerpt, unshowable
 from policies.words import EVERYTHING, Subject, Words, words
 
 MAX_SENTENCE: Final = 300  # characters
+MAX_NAME: Final = 100  # characters of a brand's name; one that is longer is said by its id
 _UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": DAY}
 _DETAILS: Final = {"hourly": "hour", "hours": "hour", "daily": "day", "days": "day", "every reading": "raw"}
+# Said in full, for "heart rate at rest" and "oxygen uptake at most" are kinds.
+_ANY_DETAIL: Final = "|".join([*DETAILS, *_DETAILS])
 _HINT: Final = "say for example 'never marketing', 'location never finer than h3-5' or 'at most 30 days'"
 _SPAN: Final = r"(?P<n>[1-9][0-9]{0,5}|a|an|one) (?P<unit>day|week)s?"
 
@@ -131,7 +134,8 @@ def _said_brand(brand: str, brands: Mapping[str, str]) -> str:
     if not brand:
         return ""
     for name, known in brands.items():
-        if known == brand and '"' not in name and name == " ".join(name.split()):
+        plain = name == " ".join(name.split()) and len(name) <= MAX_NAME and not unshowable(name)
+        if known == brand and plain and '"' not in name:
             return f' for "{name}"'
     return f" for the brand {brand}"
 
@@ -145,7 +149,7 @@ def _brand(text: str, brands: Mapping[str, str], table: Words) -> tuple[str, str
     if found := re.fullmatch(r"(?P<body>.*?) for the brand (?P<id>[a-z2-7]{26})", text):
         return found["body"], found["id"]
     body, tail, word = text.rpartition(" for ")
-    if not tail or table.find(word) is not None or word.lower() in EVERYTHING:
+    if not tail or table.ends(word) or word.lower() in EVERYTHING:
         return text, ""
     ids = {known for name, known in brands.items() if name.lower() == word.lower()}
     if len(ids) > 1:
@@ -159,9 +163,12 @@ def _known(brands: Mapping[str, str]) -> str:
 
 def _purpose(body: str, table: Words) -> tuple[str, str]:
     """Take a purpose off the end, as in "never location for marketing" and "ask me for marketing"."""
-    found = re.fullmatch(r"(?P<body>.+) for (?P<word>.+?)", body)
-    subject = table.find(found["word"], ("purpose",)) if found else None
-    return (body, "") if found is None or subject is None else (found["body"], subject.name)
+    parts = body.split(" for ")
+    for at in range(1, len(parts)):  # the longest first: a purpose may hold "for" itself
+        subject = table.find(" for ".join(parts[at:]), ("purpose",))
+        if subject is not None:
+            return " for ".join(parts[:at]), subject.name
+    return body, ""
 
 
 def _subject(found: re.Match[str], table: Words) -> Subject | None:
@@ -186,9 +193,8 @@ def _check_detail(rule: Rule, catalogue: Catalogue) -> None:
 
 def _detail(word: str) -> str:
     detail = _DETAILS.get(word.lower(), word.lower())
-    known = list(dict.fromkeys(name for names in RESOLUTIONS.values() for name in names))
-    if detail not in known:
-        raise RulesError(f"there is no detail '{excerpt(word)}'; say one of {', '.join(known)}")
+    if detail not in DETAILS:
+        raise RulesError(f"there is no detail '{excerpt(word)}'; say one of {', '.join(DETAILS)}")
     return detail
 
 
@@ -234,7 +240,8 @@ _FORMS: Final = (
     _form(r"no history(?: of (?P<x>.+))?", _limit(history=0)),
     _form(r"{X}(?:no|without) history", _limit(history=0)),
     _form(
-        rf"(?:auto-approve|auto approve|allow) (?P<x>.+?)(?: at (?P<detail>[^,]+?))?(?:,? at most {_SPAN})?",
+        rf"(?:auto-approve|auto approve|allow) (?P<x>.+?)(?: at (?P<detail>{_ANY_DETAIL}))?"
+        rf"(?:,? at most {_SPAN})?",
         _read_allow,
     ),
     _form(

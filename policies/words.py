@@ -62,6 +62,10 @@ class Words:
             raise RulesError(f"no {' or '.join(wanted)} is called '{excerpt(word)}'{hint}")
         return found
 
+    def ends(self, word: str) -> bool:
+        """Whether this is a word of the tables, or the end of one, as "consumer" is."""
+        return _key(word) in self._index or any(key.endswith(f" for {_key(word)}") for key in self._index)
+
     def say(self, subject: Subject) -> str:
         """The word that is shown; it leads back to the subject."""
         return self._label.get(subject, subject.name)
