@@ -158,7 +158,7 @@ def test_a_request_that_cannot_be_put_to_a_person_is_refused(shared: Story, form
 @pytest.mark.parametrize("wish", WISHES.values(), ids=WISHES)
 def test_a_wish_that_cannot_be_granted_is_refused(shared: Story, wish: dict[str, object]) -> None:
     detail = {"type": "personal_data", "datatypes": ["energy"], "purpose": "dpv:Marketing", **wish}
-    form: Json = {"authorization_details": json.dumps([detail])}
+    form = Json(authorization_details=json.dumps([detail]))
     answer = shared.brand.ask(shared.touchpoint, **form)
     assert error_of(answer) == (400, "invalid_authorization_details")
 
