@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 
 from cli import __version__
-from tests.bench import (
+from tests.bench import (, settle
     answers,
     approve,
     bridge,
@@ -39,6 +39,7 @@ from tests.bench.sizes import FULL, QUICK, Size
 from tests.bench.year import opened, write_year
 
 NAMES: Final = (
+    "settle",
     "dialects",
     "ingest",
     "bridge",
@@ -57,6 +58,8 @@ _HISTORY: Final = frozenset({"storage", "read", "answers", "approve", "revoke"})
 
 def sections(size: Size, names: Sequence[str], directory: Path) -> Iterator[Section]:
     """Measure, one after the other; everything is written below ``directory``."""
+    if "settle" in names:
+        yield settle.measure(size)
     if "dialects" in names:
         yield dialects.measure(size, directory)
     if "ingest" in names:
