@@ -89,7 +89,8 @@ def _told(series: list[Released]) -> Told:
     channel, kind = first.observation.channel, first.observation.kind
     numbers = [value for one in series if (value := _number(one)) is not None and math.isfinite(value)]
     hours: tuple[tuple[int, int], ...] = ()
-    if first.resolution == RAW and catalogue().kind(kind).type in ("boolean", "event"):
+    found = catalogue().find(kind)
+    if first.resolution == RAW and found is not None and found.type in ("boolean", "event"):
         hours = tuple(sorted(Counter(_hour(one) for one in series if _is_so(one)).items()))
     return Told(
         device=first.device.text,
