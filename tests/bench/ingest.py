@@ -30,26 +30,28 @@ LOAD_S: Final = 120.0
 _BROKER, _ROWS = "mosquitto", "+ sqlite"
 
 
-class _Setting(msgspec.Struct, frozen=True):
+class Setting(msgspec.Struct, frozen=True):
+    """How a load connects."""
+
     name: str
     connections: int
     window: int
     part: float  # of the messages of a run
 
 
-_SETTINGS: Final = (
-    _Setting("10 x window 200", 10, 200, 1.0),
-    _Setting("10 x window 2000", 10, 2000, 1.0),
-    _Setting("200 x window 1", 200, 1, 0.2),
+SETTINGS: Final = (
+    Setting("10 x window 200", 10, 200, 1.0),
+    Setting("10 x window 2000", 10, 2000, 1.0),
+    Setting("200 x window 1", 200, 1, 0.2),
 )
-_MAIN: Final = _SETTINGS[1]
+_MAIN: Final = SETTINGS[1]
 
 
 def measure(size: Size, directory: Path) -> Section:
     """Run every setting against both sides in turn, as often as ``size`` says."""
     program = peers.find_mosquitto()
-    ours: dict[str, list[float]] = {one.name: [] for one in _SETTINGS}
-    theirs: dict[str, list[float]] = {one.name: [] for one in _SETTINGS}
+    ours: dict[str, list[float]] = {one.name: [] for one in SETTINGS}
+    theirs: dict[str, list[float]] = {one.name: [] for one in SETTINGS}
     stored: list[float] = []
     memory: list[list[float]] = []
     with contextlib.ExitStack() as stack:
@@ -60,7 +62,7 @@ def measure(size: Size, directory: Path) -> Section:
         for _ in range(size.repeats):
             samples: list[float] = []
             memory.append(samples)
-            for one in _SETTINGS:
+            for one in SETTINGS:
                 load = _load(server.mqtt_port, credentials, one, size.messages)
                 ours[one.name].append(_run(load, partial(_sample, server, samples)))
                 if broker:
@@ -68,7 +70,7 @@ def measure(size: Size, directory: Path) -> Section:
             if broker:
                 stored.append(_stored(broker, directory, credentials, size.consumed))
         peak = server.peak()
-    rows = [row(one.name, "/s", ours[one.name], **_beside(one, theirs, stored)) for one in _SETTINGS]
+    rows = [row(one.name, "/s", ours[one.name], **_beside(one, theirs, stored)) for one in SETTINGS]
     return Section(
         name="ingest",
         title=f"QoS 1 messages acknowledged a second; three readings each, {DEVICES} devices",
@@ -97,8 +99,13 @@ def pipelined(port: int, credentials: list[Credential], messages: int, base: str
     return _run(_load(port, credentials, _MAIN, messages, base))
 
 
+def rate(port: int, credentials: list[Credential], one: Setting, messages: int) -> float:
+    """Messages a second in a setting."""
+    return _run(_load(port, credentials, one, messages))
+
+
 def _load(
-    port: int, credentials: list[Credential], one: _Setting, messages: int, base: str = "sensors"
+    port: int, credentials: list[Credential], one: Setting, messages: int, base: str = "sensors"
 ) -> Load:
     share = max(1, round(messages * one.part) // one.connections)
     return Load(port, credentials, one.connections, one.window, share * one.connections, base)
@@ -133,7 +140,7 @@ def _stored(broker: int, directory: Path, credentials: list[Credential], message
     return kept.messages / kept.seconds
 
 
-def _beside(one: _Setting, theirs: dict[str, list[float]], stored: list[float]) -> dict[str, list[float]]:
+def _beside(one: Setting, theirs: dict[str, list[float]], stored: list[float]) -> dict[str, list[float]]:
     return {_BROKER: theirs[one.name], _ROWS: stored if one is _MAIN else []}
 
 

@@ -119,11 +119,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(data: DataDir) -> Iterator[Server]:
+def running(data: DataDir, node_module: str = "gateway.node.run") -> Iterator[Server]:
     """A node and a door until the block ends."""
     rates = Rates(_UNLIMITED, _UNLIMITED, _UNLIMITED, _UNLIMITED, _UNLIMITED)
     listens = NodeConfig(data=str(data.path), mqtt_port=0, ws_host="127.0.0.1", ws_port=0)
-    with Child("gateway.node.run", listens) as node:
+    with Child(node_module, listens) as node:
         config = DoorConfig(
             data=str(data.path),
             mqtt_host="127.0.0.1",
