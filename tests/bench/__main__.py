@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 
 from cli import __version__
-from tests.bench import (, settle
+from tests.bench import (
     answers,
     approve,
     bridge,
@@ -31,6 +31,7 @@ from tests.bench import (, settle
     preview,
     read,
     revoke,
+    settle,
     start,
     storage,
 )
