@@ -120,7 +120,7 @@ def test_one_request_waits_at_a_touchpoint(made: World) -> None:
     assert error_of(brand.ask(touchpoint)) == (400, "invalid_request")
 
 
-WISHES: dict[str, dict[str, object]] = {
+WISHES: dict[str, Json] = {
     "a resolution that is not built": {"resolution": "minute"},
     "a resolution of other kinds": {"resolution": "h3-7"},
     "a mode that is not built": {"mode": "stream"},
@@ -156,17 +156,15 @@ def test_a_request_that_cannot_be_put_to_a_person_is_refused(shared: Story, form
 
 
 @pytest.mark.parametrize("wish", WISHES.values(), ids=WISHES)
-def test_a_wish_that_cannot_be_granted_is_refused(shared: Story, wish: dict[str, object]) -> None:
-    detail = {"type": "personal_data", "datatypes": ["energy"], "purpose": "dpv:Marketing", **wish}
-    form = Json(authorization_details=json.dumps([detail]))
-    answer = shared.brand.ask(shared.touchpoint, **form)
+def test_a_wish_that_cannot_be_granted_is_refused(shared: Story, wish: Json) -> None:
+    answer = shared.brand.ask(shared.touchpoint, "energy", wishes=wish)
     assert error_of(answer) == (400, "invalid_authorization_details")
 
 
 def test_what_ciba_lets_a_client_send_besides_is_accepted(made: World) -> None:
     brand = made.brand()
     touchpoint = Someone(made).touchpoint(brand)
-    more = {
+    more: Json = {
         "acr_values": "a b",
         "user_code": "1234",
         "client_notification_token": "x",
