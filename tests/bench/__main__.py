@@ -27,6 +27,7 @@ from tests.bench import (
     bridge,
     connections,
     dialects,
+    gathering,
     ingest,
     preview,
     read,
@@ -43,6 +44,7 @@ NAMES: Final = (
     "settle",
     "dialects",
     "ingest",
+    "gathering",
     "bridge",
     "connections",
     "storage",
@@ -65,6 +67,8 @@ def sections(size: Size, names: Sequence[str], directory: Path) -> Iterator[Sect
         yield dialects.measure(size, directory)
     if "ingest" in names:
         yield ingest.measure(size, directory)
+    if "gathering" in names:
+        yield gathering.measure(size, directory)
     if "bridge" in names:
         yield bridge.measure(size, directory)
     if "connections" in names:
