@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,3 +44,19 @@ def test_a_segment_that_is_being_written_is_left_alone(server: Running) -> None:
     publish(meter, [("meter", b'{"energy":9.5}')])
     shown = server.json("data", "show", "energy", "--since", "24h")
     assert sum(series["count"] for series in shown["series"]) == 4
+
+
+def test_a_day_that_a_kill_cut_is_completed_by_the_real_door_and_node(server: Running) -> None:
+    """Late readings of a day that is over: the kill takes their open buckets along."""
+    server.make_vault()
+    meter = server.json("device", "add", "meter")
+    day = (int(time.time()) // 86_400 - 2) * 86_400
+    pack = [{"n": "energy", "u": "Wh", "v": float(at), "t": day + 3600 * 3 + 60 * at} for at in range(60)]
+    publish(meter, [("meter", json.dumps(pack).encode())])
+    server.restart(signal.SIGKILL)
+    before = server.run("data", "export", "--format", "jsonl").stdout
+    done = server.json("tidy")
+    assert (done["segments"], done["days"], done["buckets"], done["waiting"]) == (1, 1, 2, 0)
+    assert server.run("data", "export", "--format", "jsonl").stdout == before
+    again = server.json("tidy")
+    assert (again["segments"], again["days"], again["buckets"]) == (0, 0, 0)
