@@ -254,13 +254,13 @@ def _string(field: str, value: object) -> str:
 
 
 def _check_text(field: str, text: str, most: int) -> None:
+    if len(text) > most:
+        raise RequestError(f"{field} has {len(text)} characters", f"send at most {most}")
     hidden = unshowable(text)
     if hidden:
         raise RequestError(
             f"{field} holds the character {hidden}", "send plain words, without line ends or controls"
         )
-    if len(text) > most:
-        raise RequestError(f"{field} has {len(text)} characters", f"send at most {most}")
     if text != text.strip():
         raise RequestError(f"{field} begins or ends with a space", "send the words alone")
 

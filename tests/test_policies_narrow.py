@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -185,6 +186,7 @@ REFUSES: dict[str, tuple[Any, dict[str, Any], str]] = {
         {"history": "all"},
         "empty",
     ),
+    "the past, to this very second": (ask(data_until=NOW_S, access_until=NOW_S + 1), {}, "empty"),
     "an end before the start": (OPEN, {"data_from": NOW_S + DAY, "until": NOW_S + 5}, "empty"),
     "a start after the ask's end": (ASK, {"data_from": YEAR_END}, "empty"),
     "eleven years": (OPEN, {"duration_s": 11 * 366 * DAY}, "too_long"),
@@ -205,7 +207,7 @@ def test_bounds_that_leave_nothing_are_refused_with_a_sentence(
     refusal = settle_bounds(asked, now_s=NOW_S, **choice)
     assert isinstance(refusal, Refusal)
     assert refusal.code == code
-    assert refusal.reason.endswith(".")
+    assert re.fullmatch(r"[A-Z][a-z ][a-z,; ]+(UTC )?[a-z ]+\.", refusal.reason)
 
 
 @pytest.mark.parametrize(
