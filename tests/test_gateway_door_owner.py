@@ -78,6 +78,8 @@ READS: list[tuple[wire.OwnerRead, type[wire.Reply]]] = [
     (wire.GetSegments(0, 2**40), wire.Segments),
     (wire.GetChunks([bytes(16)], 2**64 - 1, 2**64 - 1), wire.Chunks),
     (wire.GetLedger(2**64 - 1, -5), wire.Ledger),
+    (wire.GetRules(), wire.StandingRulesReply),
+    (wire.GetBlackouts(), wire.Blackouts),
 ]
 
 
@@ -116,6 +118,18 @@ def test_a_write_reaches_the_node_as_it_came(someone: Someone) -> None:
     sent = envelope(someone, wire.EndClient(bytes(16)))
     assert refusal(send(someone.world, sent)) == "not_found"
     assert [call.envelope for call in someone.world.calls if isinstance(call, wire.Carried)] == [sent]
+
+
+def test_blackouts_are_made_ended_and_shown(someone: Someone) -> None:
+    now = someone.world.clock() // 1000
+    someone.tell(wire.AddBlackout(b"b" * 16, now, now + 3600, ["temperature"]))
+    someone.world.clock.now += 1000
+    someone.tell(wire.EndBlackout(b"b" * 16))
+    shown = send(someone.world, envelope(someone, wire.GetBlackouts()))
+    assert isinstance(shown, wire.Blackouts)
+    (row,) = shown.blackouts
+    assert (row.id, row.since, row.until, row.kinds) == (b"b" * 16, now, now + 3600, ("temperature",))
+    assert (row.made, row.ended) == (someone.world.clock() - 1000, someone.world.clock())
 
 
 WRONG: dict[str, dict[str, Any]] = {
