@@ -6,6 +6,7 @@ import ast
 import binascii
 import re
 import sqlite3
+import struct
 from pathlib import Path
 from types import ModuleType
 from typing import get_args
@@ -39,7 +40,7 @@ from vault.grantkey import Slot
 from vault.ids import DeviceId, GrantId, SegmentId, VaultId
 from vault.segment import Lane, SegmentHeader
 from vault.store.files import SCHEMA_VERSION, Files, statements
-from vault.store.live import ClockMark, Frozen, Live, Record
+from vault.store.live import ClockMark, Counter, Frozen, Live, Record
 
 PACKAGE = Path(vault.__file__).parent
 TEXT = (PACKAGE / "FORMAT.md").read_text("utf-8")
@@ -167,6 +168,7 @@ def test_a_sector_of_the_live_file_lies_as_it_is_drawn(tmp_path: Path) -> None:
     live = Live(Files(), tmp_path / "live")
     live.create_slot(VaultId(VAULT), GrantId(GRANT), Slot(b"p" * 32, b"s" * 32))
     live.set_clock(ClockMark(5, 6, Frozen.BEHIND))
+    live.set_counter(VaultId(VAULT), GrantId(GRANT), Counter(1, 2, 3, 4))
     live.close()
     sectors = (tmp_path / "live").read_bytes()
     rows = {field or at: (int(at), int(size)) for at, size, field, _ in table("Live file")}
@@ -176,7 +178,7 @@ def test_a_sector_of_the_live_file_lies_as_it_is_drawn(tmp_path: Path) -> None:
         at, size = rows[name]
         return sector[at : at + size]
 
-    pepper, pickup, clock = sectors_of
+    pepper, pickup, clock, _, counter = sectors_of
     assert [field(pepper, name) for name in ("magic", "vault", "grant", "secret")] == [
         b"HTLV", VAULT, GRANT, b"p" * 32,
     ]  # fmt: skip
@@ -186,7 +188,11 @@ def test_a_sector_of_the_live_file_lies_as_it_is_drawn(tmp_path: Path) -> None:
         Record.PEPPER,
         Record.PICKUP,
         Record.CLOCK,
+        Record.COUNTER,
+        Record.COUNTER,
     ]
+    assert field(counter, "numbers") == struct.pack(">qq", 1, 2)
+    assert field(counter, "secret") == struct.pack(">qq", 3, 4) + bytes(16)
     assert field(clock, "secret")[0] == Frozen.BEHIND
     assert all(field(s, "crc") == binascii.crc32(s[:-4]).to_bytes(4, "big") for s in sectors_of)
     assert {name: int(number) for number, name, _ in table("Live file", 1)} == dict(Record.__members__)

@@ -215,6 +215,37 @@ def test_an_approval_with_one_fault_is_refused_and_changes_nothing(world: World,
     meter.person.approve(asked, meter.selector())  # the one without a fault is taken
 
 
+def test_a_request_that_changed_after_it_was_shown_is_not_approved(world: World) -> None:
+    """ACCEPTANCE D7: what is signed is the hash of what was shown, whoever changes the request."""
+    meter, asked = asked_for(world)
+    signed = meter.person.statement(asked, asked.terms(meter.selector()))
+    told = asked.request.ask.replace(b"Bill by what you use", b"Sell what you do, now")
+    assert told != asked.request.ask
+    hosts(meter.person, ("UPDATE grant_ SET ask = ?", (told,)))
+    assert refused("refused", grants.prepare(world.writer, meter.person.vault, asked.grant, signed))
+    assert isinstance(state(asked), Pending)
+
+
+def test_one_token_however_often_a_request_is_answered(world: World) -> None:
+    """ACCEPTANCE D8: a second yes, one that comes too late, and one after a no give nothing."""
+    meter, asked = asked_for(world)
+    signed = meter.person.statement(asked, asked.terms(meter.selector()))
+    tokens = {asked.token()}
+    for _ in range(2):
+        meter.person.prepare(asked, signed)
+        tokens.add(asked.token())
+    meter.person.commit(asked, asked.terms(meter.selector()), [])
+    assert refused("conflict", grants.prepare(world.writer, meter.person.vault, asked.grant, signed))
+    assert tokens == {asked.token()}
+    no = Asked(meter.person, world.brand("Globex"))
+    grants.deny(world.writer, meter.person.vault, no.grant, "")
+    late = Asked(meter.person, world.brand("Initech"))
+    world.pass_time(8 * DAY_MS)
+    for one in (no, late):
+        again = meter.person.statement(one, one.terms(meter.selector()))
+        assert refused("conflict", grants.prepare(world.writer, meter.person.vault, one.grant, again))
+
+
 def test_an_altered_signature_is_refused_whichever_byte_it_is(world: World) -> None:
     meter, asked = asked_for(world)
     signed = meter.person.statement(asked, asked.terms(meter.selector()))

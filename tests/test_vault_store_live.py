@@ -13,7 +13,7 @@ from tests.faults import Fault, FaultyFiles, Killed
 from vault.grantkey import Slot
 from vault.ids import GrantId, VaultId
 from vault.store.errors import Unavailable
-from vault.store.live import SECTOR, ClockMark, Frozen, Live, LiveReader
+from vault.store.live import SECTOR, ClockMark, Counter, Frozen, Live, LiveReader
 
 VAULT, OTHER = VaultId(b"v" * 16), VaultId(b"w" * 16)
 GRANTS = [GrantId(bytes([n]) * 16) for n in range(1, 5)]
@@ -126,6 +126,41 @@ def test_a_slot_that_ended_is_zero_on_disk_and_gone_for_readers(path: Path) -> N
     assert bytes(GRANTS[0]) not in path.read_bytes()
     assert reader.slot(VAULT, GRANTS[1]) == Slot(b"Q" * 32, b"T" * 32)
     assert reader.generation(VAULT) == 4
+
+
+def test_a_counter_is_read_again_and_goes_with_its_grant(path: Path) -> None:
+    filled(path)
+    live, reader = Live(FaultyFiles(), path), LiveReader(path)
+    assert live.counter(VAULT, GRANTS[0]) == reader.counter(VAULT, GRANTS[0]) == Counter()
+    for n in range(1, 5):
+        live.set_counter(VAULT, GRANTS[0], Counter(n, 1000 + n, -5, 10 * n))
+        assert reader.counter(VAULT, GRANTS[0]) == Counter(n, 1000 + n, -5, 10 * n)
+    live.close()
+    live = Live(FaultyFiles(), path)
+    assert live.counter(VAULT, GRANTS[0]) == Counter(4, 1004, -5, 40)
+    assert live.counter(VAULT, GRANTS[1]) == live.counter(OTHER, GRANTS[0]) == Counter()
+    live.end_grants(VAULT, [GRANTS[0]], 9)
+    assert live.counter(VAULT, GRANTS[0]) == reader.counter(VAULT, GRANTS[0]) == Counter()
+    assert bytes(GRANTS[0]) not in path.read_bytes()
+
+
+def test_a_counter_that_was_torn_in_the_middle_is_that_of_before_or_of_after(path: Path) -> None:
+    filled(path)
+    live = Live(FaultyFiles(), path)
+    for n in range(1, 4):
+        live.set_counter(VAULT, GRANTS[0], Counter(n, n, 7, n))
+    before = path.read_bytes()
+    live.set_counter(VAULT, GRANTS[0], Counter(4, 4, 7, 4))
+    live.close()
+    after = path.read_bytes()
+    (changed,) = [
+        at for at in range(0, len(after), SECTOR) if before[at : at + SECTOR] != after[at : at + SECTOR]
+    ]
+    for cut in range(0, SECTOR, 16):
+        path.write_bytes(after[: changed + cut] + before[changed + cut :])
+        live = Live(FaultyFiles(), path)
+        assert live.counter(VAULT, GRANTS[0]).uses in (3, 4)
+        live.close()
 
 
 def test_places_are_used_again(path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.world import DAY_MS, Asked, Device, Fault, Killed, World
 from vault.ids import GrantId
 from vault.store import grants, ticking, uses
 from vault.store.errors import Unavailable
-from vault.store.live import ClockMark, Counter, Frozen, LiveReader
+from vault.store.live import ClockMark, Counter, Frozen, Live, LiveReader
 from vault.store.records import No
 from vault.store.ticking import ERASE_AFTER_MS
 from vault.store.uses import BLOCK, USE_MS, Counted, UsedUp
@@ -126,6 +126,20 @@ def test_no_crash_gives_a_use_or_an_answer_twice(memory_path: Path, after: bool)
         if whole:
             break
     assert step > 4
+
+
+def test_the_control_that_counts_in_memory_gives_a_use_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the test above looks for."""
+    kept: dict[bytes, Counter] = {}
+    monkeypatch.setattr(Live, "set_counter", lambda _, _v, grant, counter: kept.update({grant: counter}))
+    monkeypatch.setattr(Live, "counter", lambda _, _v, grant: kept.get(grant, Counter()))
+    _, asked = given(world, uses=1)
+    assert use(asked) == Counted(1, 0)
+    world.crash()
+    kept.clear()
+    assert use(asked) == Counted(1, 0)
 
 
 def test_a_disk_that_fails_gives_nothing_and_counts_at_most_once_too_often(world: World) -> None:
