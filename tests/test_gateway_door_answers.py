@@ -15,6 +15,7 @@ from tests.door_world import Someone, Story, World, grant_of, world
 from tests.owner_host import DAY_MS
 from vault.bucket import HOUR_MS
 from vault.observation import Observation, Place
+from vault.store.live import ClockMark, Frozen
 
 DENIED = (401, "urn:hypertouch:problem/invalid-token")
 HERE, THERE = Place(52.52, 13.405), Place(48.137, 11.575)
@@ -329,6 +330,36 @@ def test_no_answer_leaves_after_a_revocation(made: World, kind: type[wire.NodeCa
     assert answer.status_code in (401, 503)
     assert "11.5" not in answer.text
     assert problem(story.brand.answers(story.token)) == DENIED
+
+
+def test_the_second_look_is_what_keeps_it_in(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: a door that does not look again lets an answer out after the revocation."""
+    story = given(made, mode="answer")
+
+    def revoke(call: wire.NodeCall) -> None:
+        if isinstance(call, wire.Record):
+            made.before = lambda _: None
+            story.someone.revoke(story.grant)
+
+    made.before = revoke
+    monkeypatch.setattr("gateway.door.access._look_again", lambda _, held: held)
+    assert figures(story.brand.answers(story.token))[:3] == [11.5, 12.5, 13.5]
+
+
+def test_access_ends_at_its_millisecond_for_answers_too(made: World) -> None:
+    story = given(made, mode="answer")
+    end = made.clock() // 1000 * 1000 + 30 * DAY_MS
+    made.clock.now = end - 1
+    assert story.brand.answers(story.token).status_code == 200
+    made.clock.now = end
+    assert problem(story.brand.answers(story.token)) == DENIED
+
+
+def test_a_clock_in_doubt_rests_answers(made: World) -> None:
+    story = given(made, mode="answer")
+    mark = ClockMark(made.clock(), 0, Frozen.AHEAD)
+    made.write(lambda writer: writer.live.set_clock(mark))
+    assert problem(story.brand.answers(story.token)) == (503, "urn:hypertouch:problem/clock")
 
 
 @pytest.mark.parametrize("kind", [wire.Record, wire.Flush, wire.Count])

@@ -429,11 +429,11 @@ def _made(one: SeriesDay, bit: int, hours: Sequence[Gathering]) -> Iterator[Buck
 def merge(totals: list[Gathering], hour: Gathering) -> int:
     """Add a closed hour to the totals of its like; how many totals were added to the list.
 
-    Hours with few numbers have a total of their own, because ``finish`` treats them apart.
+    Hours with few numbers stay as they are: added up they would be many, and ``finish`` treats few apart.
     """
     for total in totals:
         match total, hour:
-            case (Numbers(), Numbers()) if (total.count < FEWEST) is (hour.count < FEWEST):
+            case (Numbers(), Numbers()) if min(total.count, hour.count) >= FEWEST:
                 total.low, total.high = min(total.low, hour.low), max(total.high, hour.high)
                 total.sums = exactly([*total.sums, *hour.sums])
                 total.squares = exactly([*total.squares, *hour.squares])
