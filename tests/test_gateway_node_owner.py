@@ -15,11 +15,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway import wire
 from gateway.dialects import DialectSettings
 from gateway.rpcclient import call_sync
+from policies.rules import Rules, encode_rules
 from tests.mqtt_client import RawClient, connect, publish
 from tests.node_process import PASSWORD, UNLOCKING, NodeProcess, Person, now_ms
 from vault.device import Notes
 from vault.ids import DeviceId, VaultId
 from vault.ledger import Head
+from vault.statement import StandingRules, sign
 from vault.store.paths import DataDir
 from vault.store.reader import Reader
 
@@ -196,6 +198,38 @@ def test_the_socket_and_every_file_are_the_owners_alone(tmp_path: Path, open_uma
             for path in (person.data.path, *person.data.path.rglob("*"))
         }
     assert modes == {(True, 0o700), (False, 0o600)}
+
+
+def test_rules_blackouts_and_pauses_reach_the_store_over_the_socket(
+    person: Person, node: NodeProcess
+) -> None:
+    assert node.port
+    statement = StandingRules(1, encode_rules(Rules()), now_ms())
+    signed = sign(person.owner.signing, person.vault, statement)
+    now = now_ms() // 1000
+    calls: list[tuple[wire.OwnerCall, str]] = [
+        (wire.SetRules(signed), "done"),
+        (wire.SetRules(signed), "conflict"),
+        (wire.AddBlackout(b"b" * 16, now, now + 60, []), "done"),
+        (wire.AddBlackout(b"b", now, now + 60, []), "invalid"),
+        (wire.EndBlackout(b"b" * 16), "done"),
+        (wire.EndBlackout(b"c" * 16), "not_found"),
+        (wire.PauseGrant(bytes(16), True), "not_found"),
+        (wire.PauseGrant(b"", True), "invalid"),
+    ]
+    assert [told(person, envelope(person, call)) for call, _ in calls] == [answer for _, answer in calls]
+    reader = Reader(person.data)
+    assert reader.rules(person.vault) == [signed]
+    assert [row.id for row in reader.blackouts(person.vault)] == [b"b" * 16]
+    reader.close()
+
+
+def test_uses_are_counted_of_grants_there_are(person: Person, node: NodeProcess) -> None:
+    assert node.port
+    for raw, code in ((bytes(16), "not_found"), (b"short", "not_found")):
+        reply = call_sync(person.data.socket, wire.Count(raw, "use"))
+        assert isinstance(reply, wire.Refused)
+        assert reply.code == code
 
 
 def test_twenty_devices_have_twenty_secrets() -> None:
