@@ -77,7 +77,7 @@ def _options(typed: list[str], asks: tuple[Ask, ...]) -> list[str]:
         options.append(f"--{name}")
         if known[name].is_flag:
             continue
-        if left:
+        if left and left[0].lower().lstrip("-") not in known:
             options.append(left.pop(0))
         else:
             question = ASKING.get(name, f"{name}?")

@@ -75,9 +75,11 @@ def picture(pair: Pair, ink: Ink, zone: tzinfo | None = None) -> list[str]:
 def sentence(pair: Pair) -> str:
     """``energy of meter: asked is ...; you would give ...``, in figures and without a picture."""
     asked, given = pair.told
+    same = asked is not None and asked == given
+    given_words = "all of it" if same else _said(given, pair.given)
     return (
         f"{escape(label_of(pair.kind))} of {escape(pair.where)}: "
-        f"asked is {_said(asked, pair.asked)}; you would give {_said(given, pair.given)}"
+        f"asked is {_said(asked, pair.asked)}; you would give {given_words}"
     )
 
 

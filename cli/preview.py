@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from cli.picture import Pair, picture
 from cli.plot import Ink
 from cli.render import count, escape, size, table, wrap
 from cli.review import Offer
@@ -24,7 +23,8 @@ from gateway.client import device as devices
 from gateway.client.read import Archive
 from gateway.client.session import Session
 
-if TYPE_CHECKING:  # the way a brand reads is imported when it is gone
+if TYPE_CHECKING:  # pictures and the way a brand reads are imported when somebody looks
+    from cli.picture import Pair
     from gateway.client.preview import Flow, Preview
     from gateway.senmlout import Reading
 
@@ -78,6 +78,8 @@ def look(
 
 def preview_text(seen: Seen, ink: Ink, zone: tzinfo | None = None) -> str:
     """A table of both flows, a sentence and a picture a series, and what hides nothing."""
+    from cli.picture import picture
+
     asked, given = seen.found.asked, seen.found.settled
     title = "last week" if seen.days == DAYS else f"in the last {count(seen.days, 'day')}"
     lines = [f"{title} they would have received"]
@@ -165,6 +167,8 @@ def _flow(seen: Seen, flow: Flow) -> dict[str, Any]:
 
 def _pairs(seen: Seen) -> list[Pair]:
     """The series of both flows, those with the most readings first."""
+    from cli.picture import Pair
+
     asked, given = _by_series(seen.found.asked.sample), _by_series(seen.found.settled.sample)
     keys = sorted({*asked, *given}, key=lambda key: (-len(given.get(key, ())), -len(asked.get(key, ())), key))
     told = [

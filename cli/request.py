@@ -240,7 +240,7 @@ def _decide(
             case "p":
                 with Bar("looking back") as progress:
                     seen = look(session, archive, offer, DAYS, progress)
-                say(preview_text(seen, ink))
+                say(f"\n{preview_text(seen, ink)}\n")
             case _ if isinstance(row.state, Preparing):
                 say("it is approved already; to give less, revoke it and have them ask again")
             case _:
@@ -267,7 +267,7 @@ def _glance(session: Session, archive: Archive, offer: Offer, ink: Ink) -> None:
     except TooSlowError:
         say("  preview   takes a while here; p shows what they would have received last week")
         return
-    say(preview_text(seen, ink))
+    say(f"\n{preview_text(seen, ink)}\n")
 
 
 def _changed(session: Session, archive: Archive, row: GrantRow, offer: Offer) -> Offer:

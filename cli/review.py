@@ -146,12 +146,13 @@ def offer_of(
     )
     missing = [kind for ask in asks if ask.required for kind in ask.kinds if kind not in terms.kinds]
     minimums = {kind: ask.minimum for ask in asks for kind in ask.kinds}
-    below = {
-        detail_words(label_of(one.kind), minimums[one.kind]): None
-        for one in terms.selectors
-        if one.kind in minimums and is_finer(one.kind, minimums[one.kind], terms.resolution_of(one))
-    }
-    return Offer(row, asks, terms, card, tuple(label_of(kind) for kind in missing), tuple(below))
+    below: dict[str, list[str]] = {}
+    for kind in terms.kinds:
+        given = next(terms.resolution_of(one) for one in terms.selectors if one.kind == kind)
+        if kind in minimums and is_finer(kind, minimums[kind], given):
+            below.setdefault(minimums[kind], []).append(label_of(kind))
+    needed = tuple(detail_words(", ".join(kinds), least) for least, kinds in below.items())
+    return Offer(row, asks, terms, card, tuple(label_of(kind) for kind in missing), needed)
 
 
 def yesterday(session: Session, archive: Archive, terms: Terms, zone: tzinfo | None = None) -> Sample:

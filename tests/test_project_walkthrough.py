@@ -157,12 +157,12 @@ def test_a_person_makes_a_vault_and_decides_at_a_terminal(server: Running) -> No
     [request] = server.json("request", "list", "--wait", "30s")
     with Terminal(server.environment, "request", "approve", request["short"]) as terminal:
         terminal.expect(r"^Acme \(acme\.example\) asks for humidity, temperature ")
-        terminal.expect(r"^Approve exactly this\? \[y\]es \[n\]o \[c\]hange ")
+        terminal.expect(r"^  last week they would have received$")
+        terminal.expect(r"^Approve exactly this\? \[y\]es \[n\]o \[c\]hange \[p\]review ")
         terminal.type("c")
         for question, answer in (
+            (r"^Change what\? ", "kinds for 30d history"),
             (r"^Which kinds\? \(temperature, humidity\) ", "temperature"),
-            (r"^Which devices", ""),
-            (r"^For how long", "30d"),
             (r"^How much history", "all"),
         ):
             terminal.expect(question)
