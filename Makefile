@@ -8,8 +8,9 @@ MADE := $(VENV)/.made
 APP := $(VENV)/.installed
 TOOLS := $(VENV)/.installed-test
 WORKERS ?= 2
+comma := ,
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench mutants clean
 .DELETE_ON_ERROR:
 
 demo: $(APP)
@@ -26,8 +27,15 @@ lint: $(TOOLS)
 bench: $(TOOLS)
 	$(BIN)/python -m tests.bench
 
+# Changes the code that decides, place by place, and counts the changes that no test notices; takes minutes.
+mutants: $(TOOLS)
+	@$(call install,.[test$(comma)mutants])
+	rm -rf mutants
+	$(BIN)/mutmut run --max-children $(WORKERS)
+	$(BIN)/python -m tests.mutants
+
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find policies vault gateway cli tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp a set of packages, so that nothing is installed again until pyproject.toml changes.
