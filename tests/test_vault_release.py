@@ -12,7 +12,7 @@ from tests.world import Asked, Device, Fault, Killed, Person, RefusedError, Worl
 from vault.ids import DeviceId
 from vault.person import Owner
 from vault.statement import Enrolment, Release, Signed, sign, verify
-from vault.store import handover, people
+from vault.store import grants, handover, people
 from vault.store.errors import Unavailable
 from vault.store.handover import DATE_WINDOW_MS, pause_device, release_device
 from vault.store.records import DeviceRow, No
@@ -109,6 +109,16 @@ ONE_FAULT: dict[str, tuple[str, dict[str, object]]] = {
     "a name that cannot be shown": ("invalid", {"name": "a\u202eb"}),
     "more words than a statement has": ("invalid", {"to": "x" * 201}),
 }
+
+
+def test_a_paused_grant_of_this_device_alone_ends_with_it(world: World) -> None:
+    car = world.person().device("car")
+    asked = Asked(car.person, world.brand())
+    car.person.approve(asked, car.selector())
+    expect(grants.pause(world.writer, car.person.vault, asked.grant, paused=True))
+    expect(release(car))
+    assert isinstance(world.writer.file(car.person.vault).state(asked.grant), Ended)
+    assert world.reader.slot(car.person.vault, asked.grant) is None
 
 
 @pytest.mark.parametrize("fault", ONE_FAULT)
