@@ -126,6 +126,8 @@ def sentence(entry: Entry, names: dict[str, str]) -> str:
             return f"{who} was told no"
         case "picked up":
             return f"{who} fetched its key"
+        case "read" if entry.note == "answers":
+            return f"{who} was answered from up to {count(entry.readings, 'reading')} of {kinds}{often}"
         case "read":
             much = f"read up to {count(entry.readings, 'reading')}" if entry.readings else "found nothing new"
             return f"{who} {much} of {kinds}{often}"

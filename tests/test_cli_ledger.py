@@ -27,6 +27,14 @@ SENTENCES: dict[What, tuple[Entry, str]] = {
         "you approved energy, power for Acme",
     ),
     "active": (Entry(0, "active", brand="b" * 26), "Acme can read from now on"),
+    "paused": (Entry(0, "paused", brand="b" * 26), "you paused the grant of Acme"),
+    "resumed": (Entry(0, "resumed", brand="b" * 26), "you let the grant of Acme go on"),
+    "revised": (
+        Entry(0, "revised", brand="b" * 26, kinds=("energy",)),
+        "you changed the grant of Acme to energy",
+    ),
+    "rules": (Entry(0, "rules"), "your standing rules were changed"),
+    "blackout": (Entry(0, "blackout", kinds=("energy",), note="made"), "a blackout of energy was made"),
     "denied": (Entry(0, "denied", brand="b" * 26), "Acme was told no"),
     "picked up": (Entry(0, "picked up", brand="b" * 26), "Acme fetched its key"),
     "read": (
@@ -48,6 +56,11 @@ def test_everything_that_can_happen_has_a_sentence() -> None:
 @pytest.mark.parametrize(("entry", "said"), SENTENCES.values(), ids=SENTENCES)
 def test_it_is_told_as(entry: Entry, said: str) -> None:
     assert sentence(entry, NAMES) == said
+
+
+def test_an_answer_is_told_apart_from_a_read() -> None:
+    entry = Entry(0, "read", brand="b" * 26, kinds=("energy",), readings=30, note="answers")
+    assert sentence(entry, NAMES) == "Acme was answered from up to 30 readings of energy"
 
 
 def test_a_brand_nobody_remembers_is_told_by_its_id() -> None:
