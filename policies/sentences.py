@@ -163,11 +163,11 @@ def _known(brands: Mapping[str, str]) -> str:
 
 def _purpose(body: str, table: Words) -> tuple[str, str]:
     """Take a purpose off the end, as in "never location for marketing" and "ask me for marketing"."""
-    parts = body.split(" for ")
-    for at in range(1, len(parts)):  # the longest first: a purpose may hold "for" itself
-        subject = table.find(" for ".join(parts[at:]), ("purpose",))
+    # The longest first: a purpose may hold "for" itself; looking ahead, for a kind may end with it.
+    for found in re.finditer(r"(?= for )", body):
+        subject = table.find(body[found.start() + len(" for ") :], ("purpose",))
         if subject is not None:
-            return " for ".join(parts[:at]), subject.name
+            return body[: found.start()], subject.name
     return body, ""
 
 

@@ -133,8 +133,7 @@ def terms_of(
         for kind, point in points.items()
         if point.every is not None or point.hours is not None
     ]
-    uses = min((point.uses for point in points.values() if point.uses is not None), default=None)
-    return make_terms(asks, chosen, bounds, uses=uses, limits=limits)
+    return make_terms(asks, chosen, bounds, limits=limits)
 
 
 class _Judge:

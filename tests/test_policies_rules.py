@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -63,6 +64,9 @@ SENTENCES: dict[str, Rule] = {
     "never anything": Rule(do="never"),
     'never location for "Acme"': Rule(do="never", kind="location", brand=ACME),
     "never location for marketing": Rule(do="never", kind="location", purpose="dpv:Marketing"),
+    'never temperature asked for for account management for "Acme"': Rule(
+        do="never", kind="target_temperature", purpose="dpv:AccountManagement", brand=ACME
+    ),
     'never health for marketing for "Acme"': Rule(
         do="never", group="health", purpose="dpv:Marketing", brand=ACME
     ),
@@ -363,6 +367,29 @@ def test_the_form_that_is_signed() -> None:
         b'{"rules":[{"do":"never","purpose":"dpv:Marketing"},'
         b'{"do":"limit","quiet":[1320,420],"zone":"Europe/Berlin"}],"version":1}'
     )
+
+
+def test_the_hash_covers_label_and_form() -> None:
+    expected = hashlib.sha256(b'hypertouch 1 rules\x00{"rules":[],"version":1}').digest()
+    assert rules_hash(Rules()) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"{", "these are no rules: not JSON at character 1"),
+        (encode_rules(Rules(version=2)), "these rules have version 2, known is 1"),
+        (b" " + encode_rules(Rules()), "these rules are not in canonical form"),
+        (
+            encode_rules(Rules(rules=(Rule(do="ask"),) * 257)),
+            "these are 257 rules, at most 256 can be kept",
+        ),
+    ],
+)
+def test_it_is_said_what_is_wrong_with_signed_rules(text: bytes, reason: str) -> None:
+    with pytest.raises(RulesError) as caught:
+        decode_rules(text)
+    assert str(caught.value) == reason
 
 
 @pytest.mark.parametrize(

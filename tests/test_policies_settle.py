@@ -289,6 +289,15 @@ def test_a_required_part_that_is_refused_takes_the_whole_request_with_it() -> No
     ]
 
 
+def test_what_is_refused_stands_at_the_point_that_was_asked() -> None:
+    ask = changed(
+        OPEN, history=Wish(9, 7), duration=Wish(99, 90), mode_minimum="once", frequency=Wish(60, 900)
+    )
+    asked = Point(resolutions=(("energy", "day"),), history=7, duration=90, mode="once", uses=1, every=900)
+    assert one(rules("never anything"), ask)[1] == asked
+    assert one(rules("never anything"), OPEN)[1] == Point(resolutions=(("energy", "day"),))
+
+
 def test_an_optional_part_that_is_refused_does_not() -> None:
     answer = settled(rules("never location", "never temperature", "auto-approve energy"), OPEN, OPTIONAL)
     assert [item.ask for item in answer.grant] == [OPEN]
@@ -539,12 +548,22 @@ def test_the_offer_of_a_node_has_no_history() -> None:
     ask = changed(OPEN, history=Wish(30, 7))
     assert offer(Rules(), ask).data_from == (NOW_S // DAY - 6) * DAY
     assert offer(Rules(), ask, history=False).data_from == NOW_S
+    default = terms_of(settled(Rules(), ask), (ask,), METERS, NOW_S)
+    assert default == offer(Rules(), ask)
     assert offer(Rules(), OPEN).data_from == NOW_S
 
 
 def test_an_offer_that_leaves_no_time_is_refused() -> None:
     ask = changed(OPEN, data_until=NOW_S - DAY, access_until=NOW_S + DAY)
     assert isinstance(terms_of(settled(Rules(), ask), (ask,), METERS, NOW_S), Refusal)
+
+
+def test_parts_of_one_request_can_be_offered_at_different_details() -> None:
+    place = changed(OPEN, kinds=("location",), ideal="raw", minimum="h3-5")
+    terms = offer(Rules(), OPEN, place)
+    assert [terms.resolution_of(one) for one in terms.selectors] == ["day", "h3-5"]
+    night = offer(rules("energy quiet 22-07"), OPEN)
+    assert [night.resolution_of(one) for one in night.selectors] == ["hour"]
 
 
 def test_an_offer_of_nothing_cannot_be() -> None:
