@@ -19,6 +19,7 @@ from vault.store.buckets import Buckets, Past
 from vault.store.errors import Unavailable
 from vault.store.lanes import Blackout
 from vault.store.live import ClockMark, Frozen
+from vault.store.release import Released
 
 HOUR_MS = 3_600_000
 MINUTE_MS = 60_000
@@ -63,12 +64,13 @@ def send(device: Device, time: int, *values: Value, kind: str = "temperature", c
 # --- the oracle --------------------------------------------------------------------------------------------
 
 
-def expected(person: Person, *, day_too: bool = True) -> dict[str, Counter[Key]]:
-    """Every bucket there should be of the readings in the vault."""
+def expected(person: Person, *, day_too: bool = True, before: int | None = None) -> dict[str, Counter[Key]]:
+    """Every bucket there should be of the readings in the vault, or of those before a sequence number."""
     series = defaultdict[tuple[str, str, str], list[tuple[int, Value]]](list)
     for one in person.readings():
-        found = one.observation
-        series[one.device.text, found.channel, found.kind].append((found.time, found.value))
+        if before is None or one.seq < before:
+            of = one.observation
+            series[one.device.text, of.channel, of.kind].append((of.time, of.value))
     made = defaultdict[str, Counter[Key]](Counter)
     for place, readings in series.items():
         for resolution, start, value in _buckets(place[2], sorted(readings, key=lambda one: one[0])):
@@ -79,14 +81,12 @@ def expected(person: Person, *, day_too: bool = True) -> dict[str, Counter[Key]]
 
 def found(person: Person) -> dict[str, Counter[Key]]:
     """Every bucket there is."""
-    return {
-        resolution: Counter(
-            (one.device.text, one.observation.channel, one.observation.kind, one.observation.time,
-             one.observation.value)
-            for one in some
-        )
-        for resolution, some in person.buckets().items()
-    }  # fmt: skip
+    return {resolution: Counter(map(_key, some)) for resolution, some in person.buckets().items()}
+
+
+def _key(one: Released) -> Key:
+    of = one.observation
+    return one.device.text, of.channel, of.kind, of.time, of.value
 
 
 def _buckets(kind: str, readings: list[tuple[int, Value]]) -> Iterable[tuple[str, int, Aggregate]]:
@@ -602,16 +602,23 @@ def housekeeping_on_a_bad_disk(world: World) -> None:
 
 
 def never_partial_never_twice(person: Person) -> None:
-    """Each bucket is one of those there should be, and there once; where one is missing the disk says so."""
-    sealed, made = found(person), expected(person)
-    for resolution, some in sealed.items():
-        assert some <= made[resolution], resolution
+    """Each bucket is what all readings that came before it come to, and there once.
+
+    Where it is not what all of them come to, or is not there, the disk says so.
+    """
+    made, sealed = expected(person), found(person)
+    for resolution, some in person.buckets().items():
+        assert max(sealed[resolution].values()) == 1
+        for seq in {one.seq for one in some}:
+            then = expected(person, before=seq)
+            (one,) = [one for one in some if one.seq == seq]
+            assert _key(one) in then[resolution], resolution
     rows = person.world.writer.file(person.vault).rows(
         "SELECT day FROM segment WHERE ledger = 0 AND (open = 1 OR cut = 1)"
     )
     told = {day for (day,) in rows}
-    for resolution, some in made.items():
-        missing = some - sealed.get(resolution, Counter())
+    for resolution, there in made.items():
+        missing = there - sealed.get(resolution, Counter())
         assert {key[3] // DAY_MS for key in missing} <= told, resolution
 
 

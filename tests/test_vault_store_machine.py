@@ -17,6 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.test_vault_store_buckets import never_partial_never_twice
 from tests.world import Device, Fault, FaultyFiles, Killed, World, at, scratch
 from vault.errors import VaultError
 from vault.ids import VaultId
@@ -64,6 +65,7 @@ class Story(RuleBasedStateMachine):
         self.unanswered: list[Sent] = []  # what a device would send again
         self.answered: list[Sent] = []
         self.count = 0
+        self.sealed = False  # since buckets were last looked at
         self.world.writer_class = self.writer_class
         self.world.reopen()
 
@@ -86,6 +88,13 @@ class Story(RuleBasedStateMachine):
             self.answered.append(sent)
         else:
             self.unanswered.append(sent)
+
+    @rule(who=PEOPLE, many=st.integers(5, 9), minutes=st.sampled_from([0, 0, 30, 70, 200]))
+    def publish_many(self, who: int, many: int, minutes: int) -> None:
+        """As many as a bucket needs, some of them late."""
+        for _ in range(many):
+            self.count += 1
+            self._send((who, self.count, at(self.world, -60 * minutes, self.count)))
 
     @rule(who=st.lists(PEOPLE, min_size=1, max_size=6), days=st.sampled_from([0, 0, 0, 1, 40]))
     def publish(self, who: list[int], days: int) -> None:
@@ -152,7 +161,14 @@ class Story(RuleBasedStateMachine):
     def day_passes(self, hours: int) -> None:
         """Segments close behind their day."""
         self.world.pass_time(hours * 3_600_000)
+        self._housekeeping(self._seal)
         self._housekeeping(self.world.writer.close_quiet)
+
+    @rule(minutes=st.integers(1, 90))
+    def hour_passes(self, minutes: int) -> None:
+        """Buckets are finished behind their hour."""
+        self.world.pass_time(minutes * 60_000)
+        self._housekeeping(self._seal)
 
     @rule()
     def stop_and_start(self) -> None:
@@ -173,6 +189,13 @@ class Story(RuleBasedStateMachine):
                 device.person.values()
             )
             device.person.told()  # its chain holds
+            if self.sealed:
+                never_partial_never_twice(device.person)
+        self.sealed = False
+
+    def _seal(self) -> None:
+        self.sealed = True
+        self.world.writer.seal_buckets()
 
     def _housekeeping(self, work: Callable[[], None]) -> None:
         try:

@@ -71,6 +71,7 @@ def test_a_node_of_version_1_goes_on_with_everything_it_had(memory_path: Path) -
     assert person.values() == KEPT
     assert person.told() == ["created", "enrolled", "device", "touchpoint", "asked", "approved", "active"]
     assert len(world.writer.state(ANA).open.readers) == 1
+    assert len(person.cut()) == 1  # there were no buckets then
     world.reopen()
     assert person.values() == KEPT
 
