@@ -99,6 +99,9 @@ GRANT = answer(
     grant=str, short=str, brand=str, brand_id=str, kinds=list[str], status=str, access_until=str,
     readings=int, picked_up=Maybe,
 )  # fmt: skip
+RULES = answer(version=int, rules=many(answer(number=int, rule=str)), notes=list[str])
+ITEM = answer(kinds=list[str], detail=dict[str, str], reason=str)
+BLACKOUT = answer(blackout=str, **{"from": str}, until=str, kinds=list[str], status=str)
 READING = answer(time=str, device=str, channel=str, kind=str, value=Any, unit=str)
 SERIES = answer(
     device=str, channel=str, kind=str, unit=str, count=int, min=float, mean=float, max=float, last=float,
@@ -172,10 +175,29 @@ SCHEMAS: dict[str, Any] = {
     "request deny": answer(request=str, status=str),
     "grant list": many(GRANT),
     "grant show": more(
-        GRANT, selectors=many(SELECTOR), data_from=str, data_until=str, purpose=str, purpose_text=str,
-        retention=Maybe, recipients=list[str], benefit=str,
+        GRANT, selectors=many(more(SELECTOR, resolution=str)), data_from=str, data_until=str, purpose=str,
+        purpose_text=str, retention=Maybe, recipients=list[str], benefit=str, mode=str, uses=int | None,
+        budget=int | None, limits=many(dict[str, Any]), pauses=many(list[str]),
     ),
+    "grant narrow": more(TERMS, grant=str, brand=str),
+    "grant extend": more(TERMS, grant=str, brand=str),
+    "grant pause": answer(grant=str, brand=str, status=str),
+    "grant resume": answer(grant=str, brand=str, status=str),
     "grant revoke": answer(grant=str, brand=str, status=str, readings=int, retention=Maybe),
+    "rule list": RULES,
+    "rule add": RULES,
+    "rule remove": RULES,
+    "rule test": many(
+        answer(
+            request=str, brand=str, answer=str, grant=many(ITEM), ask=many(ITEM), refuse=many(ITEM),
+            notes=list[str], waiting=bool,
+        )
+    ),
+    "blackout add": more(
+        BLACKOUT, read_before=many(answer(brand=str, grant=str, readings=int, last=str)), waiting=int
+    ),
+    "blackout list": many(BLACKOUT),
+    "blackout end": BLACKOUT,
     "data show": answer(kind=str, unit=str, series=many(SERIES)),
     "data files": many(answer(time=str, device=str, topic=str, type=str, bytes=int, file=Maybe)),
     "data export": READING,
@@ -248,6 +270,17 @@ def test_every_answer_is_as_its_schema_says(server: Running) -> None:
     for command in ("grant list", "device list", "brand list", "touchpoint list", "client list", "tidy"):
         tell(command)
     tell("grant show", grant)
+    tell("grant pause", grant)
+    tell("grant resume", grant)
+    tell("grant narrow", grant, "--for", "10d", "--yes")
+    tell("grant extend", grant, "--for", "20d", "--yes")
+    tell("rule add", "never marketing")
+    tell("rule list")
+    tell("rule test")
+    tell("rule remove", "1")
+    blackout = tell("blackout add", "--now", "--for", "3h", "--kinds", "location")["blackout"]
+    tell("blackout list")
+    tell("blackout end", blackout)
     tell("device show", "meter")
     publish(meter, [("c", b'{"pwr_kw":1.5}')])
     assert (
