@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,22 @@ def test_a_kill_at_each_point_of_a_commit_is_absorbed(person: Person, point: str
         assert publisher.publish(node.port, 1)
         node.end()
     assert accounted(person, publisher) == (0, 0, 0)
+
+
+def test_a_kill_in_the_middle_of_an_hour_marks_what_comes_after_it_as_cut(person: Person) -> None:
+    """Its open buckets are gone; none is made of the rest of the hour, and the segments say so."""
+    publisher = Publisher(person)
+    with NodeProcess(person.data) as node:
+        assert publisher.publish(node.port, 100)
+        node.process.kill()
+    with NodeProcess(person.data) as node:
+        assert publisher.publish(node.port, 100)
+        node.end()
+    with closing(sqlite3.connect(person.data.vault_db(person.vault))) as connection:
+        rows = connection.execute("SELECT open, cut FROM segment WHERE ledger = 0 ORDER BY rowid").fetchall()
+        (coarse,) = connection.execute("SELECT count(*) FROM chunk WHERE resolution <> 'raw'").fetchone()
+    assert sorted(rows) == [(0, 1), (1, 1)]  # closed as it stopped, and left behind by the kill
+    assert coarse == 0
 
 
 def test_a_node_that_acknowledges_before_it_commits_is_found_out(person: Person) -> None:
