@@ -32,7 +32,7 @@ HINT: Final = "see: hypertouch blackout list"
 
 @click.group("blackout")
 def blackout() -> None:
-    """Keep times to yourself: nobody gets anything of them."""
+    """Keep times to yourself, to come or past."""
 
 
 @blackout.command("add")
@@ -76,7 +76,8 @@ def add(
         "read_before": [
             {"brand": name, "grant": one.grant, "readings": one.readings, "last": rfc3339(one.last)}
             for name, one in read
-        ]
+        ],
+        "waiting": len(done.waiting),
     }
     emit(answer, as_json, _told(row, read, len(done.waiting)))
     if done.waiting:

@@ -102,6 +102,10 @@ def show(id: str, passphrase: PassphraseSource, home: Path, as_json: bool) -> No
     emit(answer, as_json, "\n".join(_lines(row, terms, answer, called)))
 
 
+for command in (narrow, extend, pause, resume):
+    grant.add_command(command)
+
+
 @grant.command("revoke")
 @click.argument("ID")
 @options.yes
@@ -130,10 +134,6 @@ def revoke(id: str, yes: bool, passphrase: PassphraseSource, home: Path, as_json
     }
     emit(answer, as_json, revoked(row.brand_name, read, terms.retention))
     suggest(as_json, ("ledger log", "see what was read"), ("touchpoint list", "end its way to ask again"))
-
-
-for command in (narrow, extend, pause, resume):
-    grant.add_command(command)
 
 
 def find(session: Session, text: str) -> GrantRow:

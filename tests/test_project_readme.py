@@ -179,6 +179,7 @@ class Story:
             f" --passphrase-file {server.passphrase_file} --recovery-file {server.directory / 'recovery'}",
             "hypertouch unlock": f"hypertouch unlock --passphrase-file {server.passphrase_file}",
             "hypertouch request approve": "hypertouch request approve --yes",
+            "hypertouch grant narrow": "hypertouch grant narrow --yes",
             "hypertouch grant revoke": "hypertouch grant revoke --yes",
         }
         self.used: set[str] = set()
