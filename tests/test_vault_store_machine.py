@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.test_vault_store_buckets import never_partial_never_twice
+from tests.buckets_oracle import never_partial_never_twice
 from tests.world import Device, Fault, FaultyFiles, Killed, World, at, scratch
 from vault.errors import VaultError
 from vault.ids import VaultId
