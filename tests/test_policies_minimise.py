@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from policies.errors import TermsError
 from policies.iso8601 import DAY, parse_time
 from policies.kinds import RESOLUTIONS, catalogue
-from policies.minimise import DROPPABLE, SPANS, Limit, minimise, misfit, round_to, zone_of
+from policies.minimise import DROPPABLE, SPANS, Limit, minimise, misfit, round_to, whole_every, zone_of
 from vault.observation import Observation, Place, Share, Stay, Summary, Tally, Value
 
 MIDNIGHT = parse_time("2026-03-01T00:00:00Z") * 1000
@@ -348,6 +348,31 @@ def test_a_limit_that_makes_no_sense_cannot_be_made_nor_read(fields: dict[str, A
     plain = {"kind": KIND} | msgspec.to_builtins(fields)
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(msgspec.json.encode(plain), type=Limit)
+
+
+SAID: dict[str, str] = {
+    "round": "a step is a decimal above 0, such as 0.5 or 10",
+    "every": "a reading in every 1 to 86400 seconds, or in a number of whole days",
+    "hours": "hours are two different minutes of a day",
+    "zone": "a zone is named like Europe/Berlin",
+    "fewest": "the fewest readings are 1 to 1000000",
+    "drop": "what can be left out, each once and sorted, is accuracy, low, high, squares, seconds",
+}
+
+
+@pytest.mark.parametrize("fields", BAD.values(), ids=BAD)
+def test_it_is_said_what_would_make_sense(fields: dict[str, Any]) -> None:
+    with pytest.raises(TermsError) as caught:
+        Limit(kind=KIND, **fields)
+    assert str(caught.value) == SAID[next(iter(fields))]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "every"), [(1, 1), (DAY, DAY), (DAY + 1, 2 * DAY), (2 * DAY, 2 * DAY), (3 * DAY - 1, 3 * DAY)]
+)
+def test_from_a_day_on_only_whole_days_make_sense(seconds: int, every: int) -> None:
+    assert whole_every(seconds) == every
+    assert Limit(kind=KIND, every=every)
 
 
 GOOD: dict[str, dict[str, Any]] = {
