@@ -13,7 +13,7 @@ import msgspec
 from cli.render import WIDTH, clock, columns, count, date, escape, iso_duration, wrap
 from cli.wording import EVERY, detail_words, how_words, limit_words
 from policies.minimise import Limit
-from policies.request import Mode
+from policies.wishes import Mode
 
 QUESTION = "Approve exactly this? [y]es [n]o [c]hange [p]review"
 HEADER = 64  # columns of the first line, where it fits

@@ -29,7 +29,7 @@ from cli.typed import (
     split,
 )  # fmt: skip
 from policies.narrow import History
-from policies.request import RESOLUTIONS_SUPPORTED, Mode
+from policies.wishes import RESOLUTIONS_SUPPORTED, Mode
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,13 +17,15 @@ from cli.typed import EVERY_KIND
 from cli.values import label_of
 from cli.wording import detail_words
 from policies.errors import TermsError
-from policies.grant import Refusal, Terms
+from policies.grant import Refusal
 from policies.iso8601 import DAY
 from policies.kinds import catalogue
 from policies.minimise import Limit, misfit
 from policies.narrow import Bounds, History, settle_bounds
-from policies.request import MODES_SUPPORTED, Ask, Mode
+from policies.request import Ask
 from policies.settle import Item
+from policies.terms import Terms
+from policies.wishes import MODES_SUPPORTED, Mode
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):

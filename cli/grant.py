@@ -25,8 +25,9 @@ from cli.wording import detail_words
 from gateway import wire
 from gateway.client import device as devices
 from gateway.client.session import Session
-from policies.grant import Active, Ended, Gap, Paused, Preparing, Terms
+from policies.grant import Active, Ended, Gap, Paused, Preparing
 from policies.iso8601 import format_time
+from policies.terms import Terms
 from vault.ids import BrandId, GrantId
 from vault.store.records import GrantRow
 

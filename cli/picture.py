@@ -33,8 +33,9 @@ from cli.wording import how_words
 from gateway.client.flow import Told
 from gateway.senmlout import Reading
 from policies.kinds import catalogue
-from vault.bucket import HOLD_MS, SPANS
+from vault.bucket import SPANS
 from vault.cell import cell_of, centre
+from vault.gathering import HOLD_MS
 from vault.observation import Place, Share, Stay, Summary, Tally
 from vault.segment import RAW
 

@@ -23,16 +23,18 @@ from cli.values import label_of, spoken_unit, unit_of, words
 from cli.wording import detail_words
 from gateway import wire
 from gateway.client import device as devices
-from gateway.client.approve import Chosen, Series, choose_selectors, selects, series_of
+from gateway.client.chosen import Chosen, choose_selectors, selects, series_of
 from gateway.client.device import Devices
 from gateway.client.read import Archive, is_reading
+from gateway.client.recipients import Series
 from gateway.client.session import Session
 from policies.errors import TermsError
-from policies.grant import DEFAULT_BUDGET, Active, Preparing, Selector, Terms
+from policies.grant import DEFAULT_BUDGET, Active, Preparing
 from policies.iso8601 import DAY
 from policies.narrow import Bounds, exceeds, make_terms
 from policies.purposes import purposes
 from policies.request import Ask
+from policies.terms import Selector, Terms
 from vault.ids import DeviceId, GrantId
 from vault.store.records import GrantRow
 
@@ -163,9 +165,7 @@ def yesterday(session: Session, archive: Archive, terms: Terms, zone: tzinfo | N
         archive.readings(
             start,
             end,
-            lambda lane: (
-                is_reading(lane) and selects(terms.selectors, Series(lane.device, lane.channel, lane.kind))
-            ),
+            lambda lane: is_reading(lane) and selects(terms.selectors, Series.of(lane)),
         )
     )
     if not readings:

@@ -21,8 +21,9 @@ from cli.times import bound, span
 from gateway.client.approve import revise
 from gateway.client.read import Archive
 from gateway.client.session import Session
-from policies.grant import Active, Terms
+from policies.grant import Active
 from policies.kinds import catalogue
+from policies.terms import Terms
 from policies.widen import widens
 from vault.ids import GrantId
 from vault.store.records import GrantRow

@@ -26,7 +26,8 @@ from gateway.client.session import Identity, Session
 from gateway.client.verify import IMPOSTOR, Pins
 from vault.errors import VaultError
 from vault.ids import TEXT_SIZE, ClientId, Id, VaultId
-from vault.person import NONCE_SIZE, Owner
+from vault.person import Owner
+from vault.suite import NONCE_SIZE
 
 CLIENT_NAME: Final = "hypertouch"  # what the host's list of clients shows; nothing of this computer or person
 PATIENCE_S: Final = 30  # how long a throttled login waits, in all

@@ -12,7 +12,7 @@ from cli.errors import UsageError
 from cli.times import span
 from policies.kinds import catalogue
 from policies.narrow import History
-from policies.request import RESOLUTIONS_SUPPORTED
+from policies.wishes import RESOLUTIONS_SUPPORTED
 
 EVERY_KIND: Final = ""  # what stands for a kind where all of them are meant
 DAY_S: Final = 86_400

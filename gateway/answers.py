@@ -17,9 +17,9 @@ import msgspec
 
 from gateway.senmlout import Outgoing
 from policies.kinds import Kind, ValueType
-from vault.bucket import FEWEST, HOUR_MS, QUIET_MS, finish, gather
+from vault.bucket import FEWEST, QUIET_MS, finish
 from vault.cell import LEVELS, is_cell, parent
-from vault.gathering import Gathering, Numbers
+from vault.gathering import HOUR_MS, Gathering, Numbers, gather
 from vault.observation import Aggregate, Observation, Share, Stay, Summary, Tally
 from vault.segment import RAW
 

@@ -23,13 +23,12 @@ from policies.grant import (
     Pending,
     Preparing,
     Refusal,
-    Selector,
-    Terms,
     refuse_without_grant,
 )
 from policies.iso8601 import LAST_SECOND
 from policies.minimise import Limit
-from policies.request import Mode
+from policies.terms import Selector, Terms
+from policies.wishes import Mode
 
 _MADE_HERE = object()
 

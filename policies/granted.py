@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from policies.grant import Terms
 from policies.iso8601 import format_span, format_time
 from policies.minimise import Limit
-from policies.request import ACTIONS_SUPPORTED, DETAIL_TYPE, RESOLUTIONS_SUPPORTED
+from policies.request import ACTIONS_SUPPORTED, DETAIL_TYPE
+from policies.terms import Terms
+from policies.wishes import RESOLUTIONS_SUPPORTED
 
 
 def granted_details(terms: Terms) -> list[dict[str, object]]:

@@ -7,11 +7,13 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from policies.grant import Refusal, Selector, Terms
+from policies.grant import Refusal
 from policies.iso8601 import DAY
 from policies.kinds import SPANS, catalogue
 from policies.minimise import Limit, whole_every
-from policies.request import MAX_SPAN, MODES_SUPPORTED, RESOLUTIONS_SUPPORTED, Ask, Mode
+from policies.request import MAX_SPAN, Ask
+from policies.terms import Selector, Terms
+from policies.wishes import MODES_SUPPORTED, RESOLUTIONS_SUPPORTED, Mode
 
 DEFAULT_DURATION = 30 * DAY  # seconds; where neither the brand nor the person says
 LEEWAY = 3600  # seconds between settling the bounds and answering with them: two clocks, and time to look

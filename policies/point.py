@@ -10,8 +10,9 @@ from policies.iso8601 import DAY
 from policies.kinds import SPANS, Kind
 from policies.minimise import MINUTES, whole_every
 from policies.narrow import DEFAULT_DURATION
-from policies.request import Ask, Mode
+from policies.request import Ask
 from policies.rules import Rule, within
+from policies.wishes import Mode
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,8 +9,9 @@ import msgspec
 from policies.errors import TermsError
 from policies.iso8601 import LAST_SECOND
 from policies.minimise import Limit
-from policies.request import MODES_SUPPORTED, RESOLUTIONS_SUPPORTED, Ask, Mode, format_details
+from policies.request import Ask, format_details
 from policies.strict import canonical
+from policies.wishes import MODES_SUPPORTED, RESOLUTIONS_SUPPORTED, Mode
 
 ASKS_LABEL = b"hypertouch 1 asks"
 TERMS_LABEL = b"hypertouch 1 terms"

@@ -7,8 +7,8 @@ from decimal import Decimal
 from policies.grant import Refusal
 from policies.kinds import Catalogue
 from policies.minimise import MINUTES, Limit
-from policies.request import MODES_SUPPORTED
 from policies.terms import Selector, Terms
+from policies.wishes import MODES_SUPPORTED
 
 
 def widens(before: Terms, after: Terms, catalogue: Catalogue) -> Refusal | None:

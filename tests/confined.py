@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import NamedTuple, cast
 
-from policies.grant import Selector
+from policies.terms import Selector
 from tests.adversary import Adversary, Disk
 from tests.test_vault_texts import counter
 from vault import labels
-from vault.bucket import DAY_MS, FEWEST, HOUR_MS, QUIET_MS, SPANS
+from vault.bucket import DAY_MS, FEWEST, QUIET_MS, SPANS
 from vault.chunk import ChunkHeader, open_chunk
+from vault.gathering import HOUR_MS
 from vault.grantkey import Drawn, draw, pick_up
 from vault.ids import DeviceId, GrantId, VaultId
 from vault.labels import expand_with_label, hkdf, vec

@@ -35,21 +35,22 @@ from gateway.node.clock import ClockWatch
 from gateway.node.ingest import WriterThread
 from gateway.node.owner import OwnerCalls
 from gateway.rpcclient import NodeError, read_body
-from policies.grant import Selector, Terms
 from policies.kinds import catalogue
 from policies.narrow import Bounds, make_terms
 from policies.purposes import purposes
 from policies.request import parse_details
+from policies.terms import Selector, Terms
 from tests.owner_host import DAY_MS, Clock
 from vault.ids import DeviceId, GrantId, TouchpointId
 from vault.ledger import Entry
 from vault.observation import Observation
 from vault.person import normalise
 from vault.store.files import Files
-from vault.store.live import ClockMark
 from vault.store.paths import DataDir
 from vault.store.reader import Reader
-from vault.store.writer import Arrival, Writer
+from vault.store.sector import ClockMark
+from vault.store.state import Arrival
+from vault.store.writer import Writer
 
 T = TypeVar("T")
 Json = dict[str, Any]

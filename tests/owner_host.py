@@ -37,7 +37,8 @@ from vault.store.paths import DataDir
 from vault.store.reader import Reader
 from vault.store.records import No
 from vault.store.release import GrantKeys, Released, page
-from vault.store.writer import Arrival, Note, Writer
+from vault.store.state import Arrival
+from vault.store.writer import Note, Writer
 from vault.suite import SUITE, Recipient
 
 T = TypeVar("T")

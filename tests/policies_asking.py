@@ -13,7 +13,8 @@ from policies.errors import RequestError
 from policies.iso8601 import DAY
 from policies.kinds import catalogue
 from policies.purposes import ROOT, purposes
-from policies.request import MAX_SPAN, MODES_SUPPORTED, Ask, Wish, parse_details
+from policies.request import MAX_SPAN, Ask, parse_details
+from policies.wishes import MODES_SUPPORTED, Wish
 from tests.policies_samples import DETAIL, NOW_S
 
 KINDS = catalogue().names()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from policies.grant import Selector, Terms
 from policies.iso8601 import DAY, parse_time
 from policies.request import Ask
+from policies.terms import Selector, Terms
 
 NOW_S = parse_time("2026-03-01T12:00:00Z")
 NOW_MS = NOW_S * 1000

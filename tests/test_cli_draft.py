@@ -10,12 +10,12 @@ import pytest
 from cli.choice import parse_choice
 from cli.draft import Draft, as_asked, bounds_of, changed, in_force, kinds_of
 from cli.errors import CliError, RefusedError, UsageError
-from policies.grant import Selector, Terms
 from policies.iso8601 import DAY
 from policies.kinds import catalogue
 from policies.minimise import Limit
 from policies.purposes import purposes
 from policies.request import Ask, parse_details
+from policies.terms import Selector, Terms
 
 NOW = 20_410 * DAY + 3600
 DETAIL: dict[str, Any] = {

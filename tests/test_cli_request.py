@@ -17,7 +17,6 @@ from gateway.client.approve import make_statement
 from gateway.client.http import Http
 from gateway.client.session import Session
 from gateway.client.verify import Pins
-from policies.grant import Selector, Terms
 from policies.iso8601 import format_time
 from policies.kinds import catalogue
 from policies.purposes import purposes
@@ -25,6 +24,7 @@ from policies.request import parse_details
 from policies.rules import Rules
 from policies.settle import settle, terms_of
 from policies.strict import canonical
+from policies.terms import Selector, Terms
 from tests.cli_world import DAY_MS, Desk, Wall, desk, open_desk
 from tests.terminal import converse, in_turn
 from vault.ids import DeviceId, GrantId

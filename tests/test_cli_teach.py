@@ -87,7 +87,7 @@ def test_fields_that_are_said_turn_what_was_kept_into_readings_once(open_desk: D
 
 def test_what_of_a_payload_was_understood_when_it_came_is_not_stored_again(open_desk: Desk) -> None:
     device = open_desk.add_device("boiler")
-    from vault.store.writer import Arrival
+    from vault.store.state import Arrival
 
     def half() -> None:
         at = open_desk.host.clock()

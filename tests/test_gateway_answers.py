@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from gateway.answers import FITTING, MOST_PERIODS, Figures, Function, Question, is_finer, misfit, periods
 from policies.kinds import catalogue
-from vault.bucket import DAY_MS, FEWEST, HOUR_MS, QUIET_MS, Gathering, finish, gather
+from vault.bucket import DAY_MS, FEWEST, QUIET_MS, finish
+from vault.gathering import HOUR_MS, Gathering, gather
 from vault.ids import DeviceId
 from vault.observation import Observation, Place, Share, Stay, Summary, Value
 from vault.store.release import Released

@@ -10,27 +10,21 @@ import msgspec
 import pytest
 
 from gateway import wire
-from gateway.client.approve import (
-    Series,
-    approve,
-    choose_selectors,
-    history_keys,
-    make_statement,
-    read_statement,
-    resume,
-    seal_history,
-    series_of,
-)
+from gateway.client.answered import read_statement
+from gateway.client.approve import approve, make_statement, resume
+from gateway.client.chosen import series_of
 from gateway.client.errors import ConflictError, DeclinedError, ImpostorError, TermsError
+from gateway.client.history import history_keys, seal_history
 from gateway.client.read import Archive, OpenSegment, is_reading
 from gateway.client.recipients import Reader
 from gateway.client.rewrite import BOX_KEYS
 from gateway.client.session import Session
-from policies.grant import Active, Preparing, Selector, Terms
+from policies.grant import Active, Preparing
 from policies.iso8601 import DAY
 from policies.kinds import catalogue
 from policies.purposes import purposes
 from policies.request import Ask, parse_details
+from policies.terms import Selector, Terms
 from tests.client_world import Person, number, someone
 from tests.owner_host import DAY_MS, START
 from vault.ids import DeviceId, GrantId, SegmentId, VaultId
@@ -43,92 +37,8 @@ __all__ = ["someone"]
 
 VAULT = VaultId(b"v" * 16)
 METER, HUB, OLD = DeviceId(b"m" * 16), DeviceId(b"h" * 16), DeviceId(b"o" * 16)
-SEEN = {
-    Series(METER, "", "energy"),
-    Series(METER, "", "power"),
-    Series(HUB, "kitchen", "temperature"),
-    Series(HUB, "bath", "temperature"),
-    Series(OLD, "", "energy"),
-}
 TODAY = START // DAY_MS
 NOW_S = START // 1000 + DAY // 2  # noon of today
-
-
-# --- which series -----------------------------------------------------------------------------------
-
-CHOICES: dict[
-    str, tuple[tuple[str, ...], tuple[DeviceId, ...], bool, tuple[Selector, ...], tuple[str, ...]]
-] = {
-    "the channels seen, where they were seen": (
-        ("energy",),
-        (METER, HUB),
-        False,
-        (Selector(METER.text, "energy", ("",)),),
-        (),
-    ),
-    "every channel of a hub by name": (
-        ("temperature",),
-        (METER, HUB),
-        False,
-        (Selector(HUB.text, "temperature", ("bath", "kitchen")),),
-        (),
-    ),
-    "future channels only when said so": (
-        ("temperature",),
-        (METER, HUB),
-        True,
-        (Selector(HUB.text, "temperature", None),),
-        (),
-    ),
-    "a kind never seen: all devices, whatever channel": (
-        ("humidity",),
-        (HUB, METER),
-        False,
-        (Selector(HUB.text, "humidity", None), Selector(METER.text, "humidity", None)),
-        ("humidity",),
-    ),
-    "never seen on the device that was chosen": (
-        ("temperature",),
-        (METER,),
-        False,
-        (Selector(METER.text, "temperature", None),),
-        ("temperature",),
-    ),
-    "two kinds, one of them unseen": (
-        ("power", "humidity"),
-        (METER,),
-        False,
-        (Selector(METER.text, "humidity", None), Selector(METER.text, "power", ("",))),
-        ("humidity",),
-    ),
-    "a device that was not chosen stays out": (
-        ("energy",),
-        (METER,),
-        False,
-        (Selector(METER.text, "energy", ("",)),),
-        (),
-    ),
-}
-
-
-@pytest.mark.parametrize(("kinds", "devices", "future", "selectors", "unseen"), CHOICES.values(), ids=CHOICES)
-def test_selectors_name(
-    kinds: tuple[str, ...],
-    devices: tuple[DeviceId, ...],
-    future: bool,
-    selectors: tuple[Selector, ...],
-    unseen: tuple[str, ...],
-) -> None:
-    chosen = choose_selectors(kinds, devices, SEEN, future=future)
-    assert (chosen.selectors, chosen.unseen) == (selectors, unseen)
-
-
-@pytest.mark.parametrize(("kinds", "devices"), [((), (METER,)), (("energy",), ())])
-def test_nothing_is_given_without_a_kind_and_a_device(
-    kinds: tuple[str, ...], devices: tuple[DeviceId, ...]
-) -> None:
-    with pytest.raises(TermsError):
-        choose_selectors(kinds, devices, SEEN)
 
 
 # --- which lanes of the history ---------------------------------------------------------------------

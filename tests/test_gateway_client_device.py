@@ -15,7 +15,7 @@ from tests.client_world import Person, someone
 from vault.device import Notes, unwrap_notes
 from vault.errors import SealError
 from vault.store import people
-from vault.store.writer import Learned
+from vault.store.state import Learned
 
 __all__ = ["someone"]
 SETTINGS = DialectSettings("Europe/Bucharest", own=("a4c13812cafe",), secret="a pass phrase")

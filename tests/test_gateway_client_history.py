@@ -13,8 +13,9 @@ from gateway.client.errors import ConflictError
 from gateway.client.history import history_keys
 from gateway.client.read import Archive
 from gateway.client.recipients import Blackout, Known, Reader
-from policies.grant import Active, Preparing, Selector, Terms
+from policies.grant import Active, Preparing
 from policies.iso8601 import DAY
+from policies.terms import Selector, Terms
 from tests.client_world import Person, number, someone
 from tests.owner_host import START
 from tests.test_gateway_client_approve import GRANT, METER, NOW_S, TODAY, row_of, segment

@@ -12,11 +12,12 @@ from gateway.client.day import Day, Kept, Part
 from gateway.client.plan import plan_day
 from gateway.client.recipients import Blackout, Known, Reader, Series, span
 from gateway.client.rewrite import Draft
-from policies.grant import Selector, Terms
+from policies.terms import Selector, Terms
 from tests.world import Entropy
-from vault.bucket import DAY_MS, FEWEST, HOUR_MS
+from vault.bucket import DAY_MS, FEWEST
 from vault.chunk import ChunkHeader, open_chunk
 from vault.errors import VaultError
+from vault.gathering import HOUR_MS
 from vault.ids import DeviceId, GrantId, VaultId
 from vault.observation import Observation, Summary
 from vault.person import Owner

@@ -10,10 +10,10 @@ from gateway import senmlout, wire
 from gateway.client.approve import approve
 from gateway.client.preview import Preview, preview
 from gateway.client.read import Archive
-from policies.grant import Selector, Terms
 from policies.iso8601 import DAY
 from policies.minimise import Limit
 from policies.narrow import Bounds, make_terms
+from policies.terms import Selector, Terms
 from tests.client_world import Person, number, someone
 from tests.owner_host import START
 from tests.test_gateway_client_approve import row_of

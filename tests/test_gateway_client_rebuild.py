@@ -16,9 +16,9 @@ from gateway.client.errors import AnswerError
 from gateway.client.read import Archive
 from gateway.client.rebuild import Rebuilt, cut_days, rebuild
 from gateway.client.recipients import Known, Series
-from policies.grant import Selector
 from policies.iso8601 import DAY
 from policies.narrow import Bounds, make_terms
+from policies.terms import Selector
 from tests.client_world import Person, number, someone
 from tests.owner_host import DAY_MS, START, Clock, OwnerHost, serve
 from tests.test_gateway_client_approve import row_of

@@ -13,11 +13,12 @@ import pytest
 from gateway import wire
 from gateway.door.data import MOST_SPANS, spans_of
 from gateway.senmlout import Reading, decode
-from policies.grant import USE_MS, Active, Selector
+from policies.grant import USE_MS, Active
+from policies.terms import Selector
 from tests.door_world import Brand, Someone, Story, World, grant_of, tell_story, temperature, world
 from tests.owner_host import DAY_MS
 from tests.test_gateway_door_answers import given, hourly, problem, today
-from vault.bucket import HOUR_MS
+from vault.gathering import HOUR_MS
 from vault.ids import GrantId
 from vault.observation import Observation, Summary
 

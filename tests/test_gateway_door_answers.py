@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from gateway import wire
-from policies.grant import Selector
+from policies.terms import Selector
 from tests.door_world import Someone, Story, World, grant_of, world
 from tests.owner_host import DAY_MS
-from vault.bucket import HOUR_MS
+from vault.gathering import HOUR_MS
 from vault.observation import Observation, Place
-from vault.store.live import ClockMark, Frozen
+from vault.store.sector import ClockMark, Frozen
 
 DENIED = (401, "urn:hypertouch:problem/invalid-token")
 HERE, THERE = Place(52.52, 13.405), Place(48.137, 11.575)

@@ -12,13 +12,13 @@ import pytest
 from gateway import wire
 from gateway.door.memory import KEYS_IDLE_MS, KEYS_MAX, REFUSED_MS
 from gateway.senmlout import decode
-from policies.grant import Selector
+from policies.terms import Selector
 from tests.door_world import Someone, Story, World, grant_of, tell_story, temperature, world
 from vault.grantkey import grant_of_token
 from vault.ids import GrantId
 from vault.observation import Observation, Place
 from vault.secrets import TOKEN_PREFIX, write_secret
-from vault.store.live import ClockMark, Frozen
+from vault.store.sector import ClockMark, Frozen
 
 DENIED = (401, "urn:hypertouch:problem/invalid-token")
 

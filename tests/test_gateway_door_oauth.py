@@ -10,10 +10,10 @@ import pytest
 
 from gateway import wire
 from gateway.door.metadata import GRANT_TYPE
-from policies.grant import Selector
+from policies.terms import Selector
 from tests.door_world import Json, Someone, Story, World, grant_of, tell_story, world
 from vault.ids import GrantId, TouchpointId
-from vault.store.live import ClockMark, Frozen
+from vault.store.sector import ClockMark, Frozen
 
 DAY_MS = 86_400_000
 

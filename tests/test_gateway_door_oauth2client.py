@@ -19,7 +19,7 @@ from requests_oauth2client.client_authentication import ClientSecretBasic, Clien
 
 from gateway import wire
 from gateway.senmlout import decode
-from policies.grant import Selector
+from policies.terms import Selector
 from tests.door_world import Brand, Someone, grant_of, temperature, world
 from vault.ids import GrantId
 

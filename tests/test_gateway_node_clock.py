@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.node.clock import AHEAD_MS, BEHIND_MS, ClockWatch
-from vault.store.live import ClockMark, Frozen
+from vault.store.sector import ClockMark, Frozen
 
 NOW = 1_790_000_000_000
 HOUR = 3_600_000

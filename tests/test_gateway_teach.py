@@ -36,7 +36,7 @@ from tests.client_world import Person, someone
 from vault.ids import DeviceId
 from vault.observation import Observation
 from vault.segment import QUARANTINE
-from vault.store.writer import Arrival
+from vault.store.state import Arrival
 
 __all__ = ["someone"]
 

@@ -14,23 +14,11 @@ from hypothesis import strategies as st
 
 from policies.decide import Permit, Read, decide
 from policies.errors import PermitError, TermsError
-from policies.grant import (
-    Active,
-    Denied,
-    Ended,
-    Gap,
-    GrantState,
-    Lapsed,
-    Paused,
-    Pending,
-    Preparing,
-    Refusal,
-    Selector,
-    Terms,
-)
+from policies.grant import Active, Denied, Ended, Gap, GrantState, Lapsed, Paused, Pending, Preparing, Refusal
 from policies.iso8601 import DAY, LAST_SECOND
 from policies.minimise import Limit
-from policies.request import Mode
+from policies.terms import Selector, Terms
+from policies.wishes import Mode
 from tests.policies_samples import HUB, METER, NOW_MS, NOW_S, TERMS
 
 ACTIVE = Active(TERMS, NOW_MS, NOW_MS)

@@ -38,10 +38,10 @@ from policies.grant import (
     Return,
     Revise,
     Revoke,
-    Terms,
     advance,
 )
 from policies.iso8601 import DAY
+from policies.terms import Terms
 from tests.policies_samples import NOW_MS, TERMS
 
 ASKED = NOW_MS - 3_600_000

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from policies.granted import granted_details
 from policies.minimise import Limit
-from policies.request import RESOLUTIONS_SUPPORTED
 from policies.terms import Selector, Terms
+from policies.wishes import RESOLUTIONS_SUPPORTED
 from tests.policies_samples import HUB, METER, TERMS
 
 TOLD = {

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from policies.errors import TermsError
 from policies.iso8601 import DAY, parse_time
-from policies.kinds import RESOLUTIONS, catalogue
-from policies.minimise import DROPPABLE, SPANS, Limit, minimise, misfit, round_to, whole_every, zone_of
+from policies.kinds import RESOLUTIONS, SPANS, catalogue
+from policies.minimise import DROPPABLE, Limit, minimise, misfit, round_to, whole_every, zone_of
 from vault.observation import Observation, Place, Share, Stay, Summary, Tally, Value
 
 MIDNIGHT = parse_time("2026-03-01T00:00:00Z") * 1000

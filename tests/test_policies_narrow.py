@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.grant import Refusal, Selector
+from policies.grant import Refusal
 from policies.iso8601 import DAY
 from policies.narrow import LEEWAY, Bounds, exceeds, make_terms, settle_bounds
-from policies.request import Ask, Wish
+from policies.request import Ask
+from policies.terms import Selector
+from policies.wishes import Wish
 from tests.policies_asking import requests
 from tests.policies_samples import ASK, METER, MIDNIGHT_S, NOW_S
 

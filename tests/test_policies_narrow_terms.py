@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.errors import TermsError
-from policies.grant import Refusal, Selector
+from policies.grant import Refusal
 from policies.iso8601 import DAY
 from policies.kinds import catalogue
 from policies.minimise import Limit
 from policies.narrow import LEEWAY, Bounds, exceeds, make_terms, settle_bounds
-from policies.request import MODES_SUPPORTED, RESOLUTIONS_SUPPORTED, Ask, Mode, Wish
-from policies.terms import Terms
+from policies.request import Ask
+from policies.terms import Selector, Terms
+from policies.wishes import MODES_SUPPORTED, RESOLUTIONS_SUPPORTED, Mode, Wish
 from tests.policies_asking import requests
 from tests.policies_samples import ASK, HUB, METER, MIDNIGHT_S, NOW_S
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.errors import RequestError
-from policies.grant import ask_hash, terms_hash
 from policies.iso8601 import format_time, parse_retention
 from policies.purposes import ROOT
 from policies.request import FIELDS, MAX_SPAN, Ask, format_details
+from policies.terms import ask_hash, terms_hash
 from tests.policies_asking import DESCRIPTION, one, parse, refuse, requests, wish
 from tests.policies_samples import ASK, DETAIL, NOW_S, TERMS
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.errors import RulesError, TermsError
-from policies.grant import Refusal, Selector, Terms
+from policies.grant import Refusal
 from policies.groups import GROUPS
 from policies.iso8601 import DAY
 from policies.kinds import catalogue
@@ -22,6 +22,7 @@ from policies.request import Ask
 from policies.rules import Rule, Rules, Verb, within
 from policies.sentences import parse_sentence
 from policies.settle import Settlement, settle, terms_of
+from policies.terms import Selector, Terms
 from policies.wishes import Wish
 from tests.policies_samples import ASK, HUB, METER, NOW_S
 

@@ -7,9 +7,10 @@ import json
 import msgspec
 import pytest
 
-from policies.grant import ask_hash
 from policies.iso8601 import DAY, parse_time
-from policies.request import Wish, format_details
+from policies.request import format_details
+from policies.terms import ask_hash
+from policies.wishes import Wish
 from tests.policies_asking import OPEN, PLACE, one, parse, refuse, wish
 from tests.policies_samples import ASK, DETAIL
 

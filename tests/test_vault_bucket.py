@@ -14,23 +14,11 @@ from hypothesis import strategies as st
 
 from policies.kinds import RESOLUTIONS, catalogue
 from tests.vault_samples import LANE, header_of
-from vault.bucket import (
-    DAY_MS,
-    FEWEST,
-    HOLD_MS,
-    HOUR_MS,
-    LISTED_MAX,
-    SPANS,
-    Gathering,
-    coarser,
-    finish,
-    gather,
-    holds,
-)
+from vault.bucket import DAY_MS, FEWEST, SPANS, coarser, finish, holds
 from vault.cell import cell_of
 from vault.chunk import Sequenced, open_chunk, seal_chunk
 from vault.errors import FormatError
-from vault.gathering import LARGEST
+from vault.gathering import HOLD_MS, HOUR_MS, LARGEST, LISTED_MAX, Gathering, gather
 from vault.observation import Aggregate, Observation, Place, Share, Stay, Summary, Tally, Value
 
 START = 20_000 * DAY_MS + 7 * HOUR_MS

@@ -38,8 +38,8 @@ from tests.confined import (
     play,
 )
 from vault import bucket, labels
-from vault.bucket import DAY_MS, HOUR_MS, finish, gather
-from vault.gathering import Numbers, exactly
+from vault.bucket import DAY_MS, finish
+from vault.gathering import HOUR_MS, Numbers, exactly, gather
 from vault.labels import expand_with_label
 from vault.observation import Summary
 from vault.segment import resolution_key

@@ -40,7 +40,8 @@ from vault.grantkey import Slot
 from vault.ids import DeviceId, GrantId, SegmentId, VaultId
 from vault.segment import Lane, SegmentHeader
 from vault.store.files import SCHEMA_VERSION, Files, statements
-from vault.store.live import ClockMark, Counter, Frozen, Live, Record
+from vault.store.live import Live
+from vault.store.sector import ClockMark, Counter, Frozen, Record
 
 PACKAGE = Path(vault.__file__).parent
 TEXT = (PACKAGE / "FORMAT.md").read_text("utf-8")

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policies.grant import Selector
+from policies.terms import Selector
 from tests.world import DAY_MS, Device, World, scratch
 from vault.bucket import SPANS
 from vault.chunk import ChunkHeader, open_chunk

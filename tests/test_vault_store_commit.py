@@ -12,7 +12,8 @@ from tests.world import Asked, Fault, Killed, World, at
 from vault.ids import VaultId
 from vault.ledger import Entry
 from vault.store.errors import Unavailable
-from vault.store.writer import Arrival, Learned, Note, Writer
+from vault.store.state import Arrival, Learned
+from vault.store.writer import Note, Writer
 
 INTAKE = ("INSERT", "intake.db")
 

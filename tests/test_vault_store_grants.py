@@ -13,7 +13,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from policies.grant import Active, Denied, Ended, GrantState, Lapsed, Pending, Preparing, Refusal, Terms
+from policies.grant import Active, Denied, Ended, GrantState, Lapsed, Pending, Preparing, Refusal
+from policies.terms import Terms
 from tests.world import DAY_MS, Asked, Device, Fault, Killed, Person, RefusedError, World, expect
 from vault.errors import SealError
 from vault.ids import BrandId, GrantId, SegmentId, TouchpointId, VaultId
@@ -23,8 +24,8 @@ from vault.segment import open_grant_box
 from vault.statement import Enrolment, Signed, sign
 from vault.store import asking, grants, people, ticking, uses
 from vault.store.lanes import LiveGrant
-from vault.store.live import ClockMark, Frozen
 from vault.store.records import No
+from vault.store.sector import ClockMark, Frozen
 
 MINUTE = 60_000
 

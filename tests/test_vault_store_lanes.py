@@ -10,8 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from policies.grant import Active, Terms
+from policies.grant import Active
 from policies.kinds import catalogue
+from policies.terms import Terms
 from tests.world import DAY_MS, Asked, Device, Person, RefusedError, World, at
 from vault.chunk import ChunkHeader, open_chunk
 from vault.observation import Observation

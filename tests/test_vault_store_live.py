@@ -13,7 +13,8 @@ from tests.faults import Fault, FaultyFiles, Killed
 from vault.grantkey import Slot
 from vault.ids import GrantId, VaultId
 from vault.store.errors import Unavailable
-from vault.store.live import SECTOR, ClockMark, Counter, Frozen, Live, LiveReader
+from vault.store.live import Live, LiveReader
+from vault.store.sector import SECTOR, ClockMark, Counter, Frozen
 
 VAULT, OTHER = VaultId(b"v" * 16), VaultId(b"w" * 16)
 GRANTS = [GrantId(bytes([n]) * 16) for n in range(1, 5)]

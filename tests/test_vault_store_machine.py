@@ -22,7 +22,8 @@ from tests.world import Device, Fault, FaultyFiles, Killed, World, at, scratch
 from vault.errors import VaultError
 from vault.ids import VaultId
 from vault.observation import Observation
-from vault.store.writer import Arrival, Learned, Note, Writer
+from vault.store.state import Arrival, Learned
+from vault.store.writer import Note, Writer
 
 Sent = tuple[int, int, Observation]  # whose device, packet id, reading
 PEOPLE = st.integers(0, 2)

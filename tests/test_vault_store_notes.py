@@ -15,7 +15,7 @@ from vault.store import people
 from vault.store.errors import Unavailable
 from vault.store.intake import Delta, condense, join
 from vault.store.records import SETTINGS_MAX
-from vault.store.writer import Learned
+from vault.store.state import Learned
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from policies.grant import Active, Ended, GrantState, Lapsed, Preparing
 from tests.world import Asked, Device, Fault, Killed, Person, World
 from vault.store import grants
 from vault.store.errors import Unavailable
-from vault.store.live import ClockMark
+from vault.store.sector import ClockMark
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from policies.grant import Active, Ended, GrantState, Paused, Preparing, Refusal, Terms
+from policies.grant import Active, Ended, GrantState, Paused, Preparing, Refusal
+from policies.terms import Terms
 from tests.world import DAY_MS, Asked, Device, Fault, Killed, Person, RefusedError, World, at, expect
 from vault.ids import GrantId
 from vault.person import Owner

@@ -14,8 +14,9 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from policies.grant import Active, Denied, GrantState, Pending, Selector, Terms
+from policies.grant import Active, Denied, GrantState, Pending
 from policies.rules import Rule, Rules, encode_rules, rules_hash
+from policies.terms import Selector, Terms
 from tests.world import DAY_MS, Asked, Device, Fault, Killed, Person, World, expect
 from vault.ids import GrantId, VaultId
 from vault.person import Owner

@@ -14,7 +14,7 @@ from policies.decide import Permit, Read, decide
 from policies.grant import Active
 from policies.minimise import Limit
 from tests.world import DAY_MS, Asked, Device, World
-from vault.bucket import HOUR_MS
+from vault.gathering import HOUR_MS
 from vault.ids import DeviceId
 from vault.observation import Observation, Summary
 from vault.store.release import EXAMINED, Page, Released, page

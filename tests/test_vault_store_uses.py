@@ -10,15 +10,16 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from policies.grant import DEFAULT_BUDGET, UNUSED_MS, Active, Ended, GrantState
+from policies.grant import DEFAULT_BUDGET, UNUSED_MS, USE_MS, Active, Ended, GrantState
 from tests.world import DAY_MS, Asked, Device, Fault, Killed, World
 from vault.ids import GrantId
 from vault.store import grants, ticking, uses
 from vault.store.errors import Unavailable
-from vault.store.live import ClockMark, Counter, Frozen, Live, LiveReader
+from vault.store.live import Live, LiveReader
 from vault.store.records import No
+from vault.store.sector import ClockMark, Counter, Frozen
 from vault.store.ticking import ERASE_AFTER_MS
-from vault.store.uses import BLOCK, USE_MS, Counted, UsedUp
+from vault.store.uses import BLOCK, Counted, UsedUp
 
 HOUR = 3_600_000
 

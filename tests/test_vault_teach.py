@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace as but
 
-from policies.grant import Selector
+from policies.terms import Selector
 from tests.vfs import watching
 from tests.world import DAY_MS, Asked, Device, Fault, Killed, Person, RefusedError, World, at, expect
 from vault.chunk import ChunkHeader, Sequenced, open_chunk

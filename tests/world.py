@@ -17,12 +17,13 @@ from pathlib import Path
 import msgspec
 
 from policies.decide import Permit, Read, decide
-from policies.grant import Active, Refusal, Selector, Terms, ask_hash, terms_hash
+from policies.grant import Active, Refusal
 from policies.kinds import catalogue
 from policies.narrow import Bounds, make_terms
 from policies.purposes import purposes
 from policies.request import Ask, format_details, parse_details
 from policies.strict import canonical
+from policies.terms import Selector, Terms, ask_hash, terms_hash
 from tests.faults import Fault, FaultyFiles, Killed
 from vault.chunk import ChunkHeader, open_chunk
 from vault.device import Notes, client_key, dedupe_key, message_digest, verifier, wrap_notes
@@ -49,7 +50,8 @@ from vault.store.paths import DataDir
 from vault.store.reader import Reader
 from vault.store.records import No, SegmentRow
 from vault.store.release import GrantKeys, Page, Released, page
-from vault.store.writer import Arrival, Note, Special, Writer
+from vault.store.state import Arrival, Special
+from vault.store.writer import Note, Writer
 
 DAY_MS = 86_400_000
 START = 20_000 * DAY_MS + 12 * 3_600_000  # noon of a day in 2024

@@ -13,7 +13,7 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from policies.grant import Terms
+from policies.terms import Terms
 from vault.errors import FormatError, SignatureError
 from vault.ids import VaultId
 from vault.labels import SIGN, SIGN_STATEMENT, vec

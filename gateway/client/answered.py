@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from gateway import wire
 from gateway.client.errors import ImpostorError
 from gateway.client.session import Session
-from policies.grant import Active, Paused, Preparing, Terms
+from policies.grant import Active, Paused, Preparing
+from policies.terms import Terms
 from vault.errors import VaultError
 from vault.ids import BrandId, DeviceId, GrantId
 from vault.statement import GrantStatement, Signed, verify

@@ -14,8 +14,9 @@ from gateway.client.day import Kept
 from gateway.client.read import DAY_MS
 from gateway.client.recipients import Known, Series
 from policies.kinds import catalogue
-from vault.bucket import FEWEST, HOUR_MS, SPANS, Gathering, coarser, finish, gather
+from vault.bucket import FEWEST, SPANS, coarser, finish
 from vault.errors import FormatError
+from vault.gathering import HOUR_MS, Gathering, gather
 from vault.observation import Observation, Summary
 
 HOURS = 24

@@ -9,8 +9,8 @@ import msgspec
 
 from gateway.client.read import DAY_MS, Archive, OpenSegment, is_reading, open_readings
 from gateway.client.recipients import Series
-from policies.request import RESOLUTIONS_SUPPORTED
-from vault.bucket import HOUR_MS
+from policies.wishes import RESOLUTIONS_SUPPORTED
+from vault.gathering import HOUR_MS
 from vault.observation import Observation
 from vault.segment import RAW, Lane
 from vault.store.records import ChunkPlace, ChunkRow, SegmentRow
@@ -77,7 +77,7 @@ def gathered(chunks: Iterable[tuple[OpenSegment, ChunkRow]]) -> list[Part]:
     for segment, chunk in chunks:
         lane = segment.lanes[chunk.number]
         place = ChunkPlace(bytes(segment.header.segment), chunk.number, chunk.resolution)
-        part = parts.setdefault(place, Part(place, Series(lane.device, lane.channel, lane.kind), []))
+        part = parts.setdefault(place, Part(place, Series.of(lane), []))
         known = seen.setdefault(place, set())  # met twice, while chunks merge
         part.kept += [
             Kept(one.seq, one.observation) for one in open_readings(segment, chunk) if one.seq not in known
@@ -92,6 +92,3 @@ def raw_of(parts: Iterable[Part]) -> list[Kept]:
     """Raw readings of some lanes, each once, in order of arrival."""
     found = {kept.seq: kept for part in parts if part.place.resolution == RAW for kept in part.kept}
     return [found[seq] for seq in sorted(found)]
-
-
-__all__ = ["Day", "Kept", "Part", "gathered", "raw_of", "read_day"]

@@ -15,8 +15,8 @@ from policies.strict import unshowable
 from vault.device import Notes, verifier, wrap_notes
 from vault.errors import VaultError
 from vault.ids import DeviceId, Entropy
-from vault.person import NONCE_SIZE
 from vault.store.records import SETTINGS_MAX, DeviceRow
+from vault.suite import NONCE_SIZE
 
 if TYPE_CHECKING:
     from gateway.dialects.reading import DialectSettings, Lesson

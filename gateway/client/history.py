@@ -16,7 +16,7 @@ from gateway.client.read import Archive, OpenSegment, is_reading, open_readings
 from gateway.client.recipients import Known, Reader, Series, meets, span
 from gateway.client.rewrite import seal_boxes
 from policies.iso8601 import DAY
-from policies.request import RESOLUTIONS_SUPPORTED
+from policies.wishes import RESOLUTIONS_SUPPORTED
 from vault.ids import GrantId, VaultId
 from vault.segment import RAW, Lane, LaneKey, lane_key, resolution_key
 from vault.store.records import ChunkRow
@@ -66,7 +66,7 @@ def history_keys(
     keys: list[LaneKey] = []
     for segment in segments:
         for number, lane in sorted(segment.lanes.items()):
-            resolution = reader.resolution(Series(lane.device, lane.channel, lane.kind))
+            resolution = reader.resolution(Series.of(lane))
             if resolution is None or not _given(reader, segment, number, lane, now_s, known, contents):
                 continue
             key = resolution_key(lane_key(segment.key, lane), resolution)
@@ -93,7 +93,7 @@ def _given(
     apart = terms.data_until <= start or start + DAY <= terms.data_from
     if apart or contents is None:
         return False
-    resolution = reader.resolution(Series(lane.device, lane.channel, lane.kind)) or RAW
+    resolution = reader.resolution(Series.of(lane)) or RAW
     times = contents.times(segment, number, resolution)
     return bool(times) and all(
         reader.covers(time, time + span(resolution)) and not _dark(known, lane.kind, resolution, time)

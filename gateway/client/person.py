@@ -17,7 +17,6 @@ from vault.errors import KeyPolicyError, SealError
 from vault.ids import ClientId, Entropy, VaultId
 from vault.labels import KEY_SIZE
 from vault.person import (
-    NONCE_SIZE,
     SALT_SIZE,
     KdfParams,
     Owner,
@@ -30,7 +29,7 @@ from vault.person import (
     wrap_root,
 )
 from vault.statement import Enrolment, Signed, sign
-from vault.suite import SUITE
+from vault.suite import NONCE_SIZE, SUITE
 
 KEEP = b""  # as a verifier in Rewrap: this one stays as it is
 

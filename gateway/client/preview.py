@@ -16,22 +16,25 @@ from typing import Final
 import msgspec
 
 from gateway.client.buckets import make_buckets
+from gateway.client.chosen import series_of
 from gateway.client.day import Day, Part, gathered, raw_of
 from gateway.client.flow import NOTHING, Flow, flow_of
 from gateway.client.history import AHEAD_S, Contents, history_keys
 from gateway.client.memory import Memory
 from gateway.client.plan import put_buckets
-from gateway.client.read import DAY_MS, Archive, OpenSegment, is_reading
+from gateway.client.read import DAY_MS, Archive, OpenSegment
 from gateway.client.recipients import Known, Reader, Series, blackouts, span
 from gateway.client.rewrite import Draft, seal_boxes
 from gateway.client.session import Session
 from policies.decide import Permit, Read, decide
 from policies.errors import TermsError
-from policies.grant import Active, Selector, Terms
+from policies.grant import Active
 from policies.iso8601 import DAY
 from policies.kinds import catalogue
 from policies.narrow import Bounds, make_terms
-from policies.request import RESOLUTIONS_SUPPORTED, Ask
+from policies.request import Ask
+from policies.terms import Selector, Terms
+from policies.wishes import RESOLUTIONS_SUPPORTED
 from vault.bucket import FEWEST, coarser
 from vault.ids import GrantId
 from vault.segment import RAW
@@ -117,8 +120,7 @@ class _Week:
 
     def series(self) -> set[Series]:
         """Every series that has a lane."""
-        lanes = (lane for segment in self._segments for lane in segment.lanes.values() if is_reading(lane))
-        return {Series(lane.device, lane.channel, lane.kind) for lane in lanes}
+        return series_of(self._segments)
 
     def read(self, wanted: Sequence[Terms], progress: Callable[[float], object]) -> None:
         """Fetch what any of these terms may need."""
@@ -126,7 +128,7 @@ class _Week:
         total = max(sum(len(segment.lanes) for segment in self._segments), 1)
         found = self._archive.chunks(
             self._segments,
-            lambda lane: any(one.resolution(Series(lane.device, lane.channel, lane.kind)) for one in readers),
+            lambda lane: any(one.resolution(Series.of(lane)) for one in readers),
             0,
             RESOLUTIONS_SUPPORTED,
         )
@@ -210,6 +212,3 @@ class _Week:
                 over = [one for one in made if one.start + span(one.resolution) <= self.now]
                 put_buckets(draft, series, over, Known((reader,)))
             source.add_draft(draft)
-
-
-__all__ = ["Flow", "Preview", "Rare", "asked_terms", "preview"]

@@ -14,10 +14,11 @@ import msgspec
 from gateway import wire
 from gateway.client.answered import given_terms
 from gateway.client.session import Session
-from policies.grant import Active, Gap, Paused, Preparing, Terms
+from policies.grant import Active, Gap, Paused, Preparing
+from policies.terms import Terms
 from vault.bucket import SPANS
 from vault.ids import DeviceId, GrantId
-from vault.segment import RAW, is_reserved
+from vault.segment import RAW, Lane, is_reserved
 from vault.store.records import BlackoutRow, GrantRow
 
 FOREVER: Final = 1 << 62
@@ -29,6 +30,11 @@ class Series(NamedTuple):
     device: DeviceId
     channel: str
     kind: str
+
+    @classmethod
+    def of(cls, lane: Lane) -> Series:
+        """The series that a lane holds some of."""
+        return cls(lane.device, lane.channel, lane.kind)
 
 
 class Reader(msgspec.Struct, frozen=True):

@@ -23,8 +23,8 @@ from vault.errors import FormatError, SealError
 from vault.grantkey import grant_of_token
 from vault.ids import BrandId, GrantId
 from vault.ledger import Entry
-from vault.store.live import Frozen
 from vault.store.release import GrantKeys
+from vault.store.sector import Frozen
 
 
 def authenticate(door: Door, token: str, source: str) -> Held:

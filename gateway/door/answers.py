@@ -17,9 +17,10 @@ from gateway.door.forms import ANSWERS_BODY, parse_bearer, parse_question
 from gateway.door.http import Answer, HttpRequest, TheDoor, answer_json, source
 from gateway.wire import Counted
 from policies.decide import Permit, Read
-from policies.grant import Active, Terms
+from policies.grant import Active
 from policies.iso8601 import DAY, format_time
 from policies.kinds import Kind, catalogue
+from policies.terms import Terms
 from vault.store.release import page
 
 BATCH: Final = 10_000  # readings that are looked at before others get their turn

@@ -7,7 +7,8 @@ from typing import Final
 from gateway.answers import FUNCTIONS, PERIODS
 from gateway.door.config import DoorConfig
 from policies.kinds import catalogue
-from policies.request import ACTIONS_SUPPORTED, DETAIL_TYPE, MODES_SUPPORTED, RESOLUTIONS_SUPPORTED
+from policies.request import ACTIONS_SUPPORTED, DETAIL_TYPE
+from policies.wishes import MODES_SUPPORTED, RESOLUTIONS_SUPPORTED
 
 GRANT_TYPE: Final = "urn:openid:params:grant-type:ciba"
 CLIENT_AUTH: Final = ("client_secret_basic", "client_secret_post")

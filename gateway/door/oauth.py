@@ -23,8 +23,8 @@ from policies.strict import canonical, unshowable
 from vault.errors import FormatError, VaultError
 from vault.grantkey import draw, grant_of_pickup, pick_up
 from vault.ids import GrantId, TouchpointId, VaultId
-from vault.store.live import Frozen
 from vault.store.records import BrandRow, GrantRow
+from vault.store.sector import Frozen
 
 DAY_S: Final = 86_400
 DEFAULT_EXPIRY_S: Final = 7 * DAY_S  # people answer in days

@@ -19,8 +19,8 @@ from gateway.door.http import Answer, HttpRequest, TheDoor, address, is_local, s
 from gateway.rpcclient import NodeError
 from vault.ids import ID_SIZE, VaultId
 from vault.ledger import Head
-from vault.store.live import Frozen
 from vault.store.reader import CHUNK_BYTES
+from vault.store.sector import Frozen
 from vault.suite import SUITE
 
 MSGPACK: Final = "application/msgpack"

@@ -15,7 +15,7 @@ from gateway.node.gaps import Gaps
 from gateway.node.known import Known
 from gateway.node.ports import Delivery
 from vault.ids import DeviceId, Entropy, VaultId
-from vault.store.writer import Arrival, Learned, Special
+from vault.store.state import Arrival, Learned, Special
 
 _log = logging.getLogger("hypertouch.node")
 _NOT_READ = Reading(PLAIN, (), True, 0)  # kept whole

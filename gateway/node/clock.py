@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from vault.store.live import ClockMark, Frozen
+from vault.store.sector import ClockMark, Frozen
 
 AHEAD_MS: Final = 3_600_000
 BEHIND_MS: Final = 60_000  # what a time service may correct; decisions are taken at the mark meanwhile

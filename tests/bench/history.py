@@ -15,7 +15,8 @@ from vault.ids import DeviceId, VaultId
 from vault.observation import Observation
 from vault.store.files import Files
 from vault.store.paths import DataDir
-from vault.store.writer import Arrival, Writer
+from vault.store.state import Arrival
+from vault.store.writer import Writer
 
 KINDS: Final = ("energy", "humidity", "temperature")
 MINUTE_MS: Final = 60_000

@@ -14,11 +14,11 @@ from gateway import wire
 from gateway.client.preview import Preview
 from gateway.client.preview import preview as replay
 from gateway.client.read import Archive
-from policies.grant import Selector
 from policies.kinds import catalogue
 from policies.narrow import Bounds, make_terms
 from policies.purposes import purposes
 from policies.request import parse_details
+from policies.terms import Selector
 from tests.bench.report import Section, at_most, row
 from tests.bench.rig import DAY_S, Acme, Household, fresh_data, running
 from tests.bench.sizes import Size
@@ -28,7 +28,8 @@ from vault.ids import DeviceId, GrantId, VaultId
 from vault.observation import Observation
 from vault.store.files import Files
 from vault.store.paths import DataDir
-from vault.store.writer import Arrival, Writer
+from vault.store.state import Arrival
+from vault.store.writer import Writer
 
 LIMIT_S: Final = 1.0
 DAYS: Final = 7

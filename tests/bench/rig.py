@@ -30,11 +30,11 @@ from gateway.door.config import DoorConfig, Rates
 from gateway.door.limits import Rate
 from gateway.node.config import NodeConfig
 from gateway.rpcclient import call_sync
-from policies.grant import Selector
 from policies.kinds import catalogue
 from policies.narrow import Bounds, make_terms
 from policies.purposes import purposes
 from policies.request import parse_details
+from policies.terms import Selector
 from vault.grantkey import grant_of_pickup
 from vault.ids import DeviceId, GrantId, TouchpointId
 from vault.person import normalise

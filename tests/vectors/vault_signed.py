@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from policies.grant import Selector, Terms
+from policies.terms import Selector, Terms
 from tests.vectors.vault_cases import (
     DEVICE,
     GRANT,

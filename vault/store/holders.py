@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from policies.grant import Active, GrantState, Preparing, Terms
+from policies.grant import Active, GrantState, Preparing
+from policies.terms import Terms
 from vault.errors import VaultError
 from vault.ids import BrandId, DeviceId, GrantId
 from vault.statement import GrantStatement, Signed, verify

@@ -18,7 +18,8 @@ from typing import Final
 
 import msgspec
 
-from policies.grant import Gap, Selector, Terms
+from policies.grant import Gap
+from policies.terms import Selector, Terms
 from vault.bucket import DAY_MS, coarser
 from vault.ids import DeviceId, Entropy, GrantId, SegmentId, VaultId
 from vault.labels import KEY_SIZE

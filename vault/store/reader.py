@@ -22,7 +22,7 @@ from vault.ledger import SealedEntry
 from vault.statement import Signed
 from vault.store.errors import unavailable
 from vault.store.files import Files
-from vault.store.live import ClockMark, Counter, LiveReader
+from vault.store.live import LiveReader
 from vault.store.paths import DataDir
 from vault.store.person import STATE
 from vault.store.reading import segment_rows
@@ -39,6 +39,7 @@ from vault.store.records import (
     VaultRow,
 )
 from vault.store.registry import BrandSecret, find_brand, list_brands
+from vault.store.sector import ClockMark, Counter
 
 OPEN_FILES: Final = 64
 CHUNK_BYTES: Final = 8 << 20  # of chunk bodies in one answer

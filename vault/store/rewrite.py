@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from policies.grant import Active, Paused, Preparing
-from policies.request import RESOLUTIONS_SUPPORTED
+from policies.wishes import RESOLUTIONS_SUPPORTED
 from vault.bucket import DAY_MS
 from vault.chunk import READINGS_MAX
 from vault.errors import FormatError, VaultError

@@ -7,11 +7,12 @@ from typing import Final
 import msgspec
 
 from policies.errors import PolicyError
-from policies.grant import Active, Denied, ask_hash, terms_hash
+from policies.grant import Active, Denied
 from policies.kinds import catalogue
 from policies.purposes import purposes
 from policies.request import parse_details
 from policies.rules import check_rules, rules_hash
+from policies.terms import ask_hash, terms_hash
 from vault.errors import FormatError, VaultError
 from vault.ids import BrandId, DeviceId, VaultId
 from vault.ledger import Entry, What

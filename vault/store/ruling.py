@@ -13,12 +13,12 @@ from typing import Final
 import msgspec
 
 from policies.errors import PolicyError
-from policies.grant import Selector, Terms, ask_hash, terms_hash
 from policies.kinds import catalogue
 from policies.purposes import purposes
 from policies.request import parse_details
 from policies.rules import Rules, decode_rules, rules_hash
 from policies.settle import settle, terms_of
+from policies.terms import Selector, Terms, ask_hash, terms_hash
 from vault.errors import FormatError
 from vault.ids import BrandId, VaultId
 from vault.statement import Signed, StandingRules, verify

@@ -23,7 +23,8 @@ from vault.observation import Observation, Place
 from vault.segment import CHANNEL_MAX, QUARANTINE, RAW
 from vault.statement import Replacement, Signed, verify
 from vault.store.records import No, Stretch, Taught
-from vault.store.writer import Arrival, Writer
+from vault.store.state import Arrival
+from vault.store.writer import Writer
 
 LABEL: Final = "taught"  # begins what is signed: a merge's digest is of a list of chunks
 READINGS_MAX: Final = 65_536  # in one call: everybody's commits wait for it

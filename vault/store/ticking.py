@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 from policies.grant import (
+    USE_MS,
     Active,
     Disuse,
     Event,
@@ -20,10 +21,9 @@ from policies.grant import (
 )
 from vault.bucket import DAY_MS
 from vault.ids import GrantId, VaultId
-from vault.store.live import Frozen
 from vault.store.person import STATE
+from vault.store.sector import Frozen
 from vault.store.transition import end
-from vault.store.uses import USE_MS
 from vault.store.writer import Writer
 
 PICKUP_MS: Final = 15 * 60_000  # after the first pick-up the same token is given again, then never

@@ -9,12 +9,13 @@ from typing import Final, Literal
 
 import msgspec
 
-from policies.grant import DEFAULT_BUDGET, Active, Terms
+from policies.grant import DEFAULT_BUDGET, Active
 from policies.grant import USE_MS as USE_MS
+from policies.terms import Terms
 from vault.bucket import DAY_MS
 from vault.ids import GrantId, VaultId
-from vault.store.live import Counter
 from vault.store.records import No
+from vault.store.sector import Counter
 from vault.store.transition import NOT_HERE, entry_of
 from vault.store.writer import Writer
 
