@@ -27,7 +27,7 @@ from tests.buckets_oracle import (
     start_of,
     whole,
 )
-from tests.world import DAY_MS, Device, Fault, World
+from tests.world import DAY_MS, Asked, Device, Fault, World
 from vault.observation import Observation, Summary, Value
 from vault.store import buckets
 from vault.store.errors import Unavailable
@@ -102,6 +102,28 @@ def test_an_hour_is_finished_ten_minutes_after_its_end(world: World, minutes: in
     world.pass_time(minutes * MINUTE_MS)
     world.writer.seal_buckets()
     assert len(device.person.buckets().get("hour", [])) == sealed
+
+
+def test_what_came_late_is_sealed_at_once_for_whoever_is_given_it(world: World) -> None:
+    person = world.person()
+    device = person.device()
+    start = start_of(world)
+    world.pass_time(DAY_MS + HOUR_MS)
+    send(device, start, *map(float, range(9)))
+    send(device, start + DAY_MS, *map(float, range(7)))  # of an hour that has just ended
+    asked = Asked(person, world.brand(), resolution="hour")
+    terms = asked.terms(device.selector(), history=True)
+    signed = person.statement(asked, terms)
+    seen = []
+    for passed in (0, 999, 1):
+        world.pass_time(passed)
+        person.prepare(asked, signed)
+        seen.append({name: len(some) for name, some in person.buckets().items() if name != "raw"})
+    assert seen == [{}, {}, {"hour": 1, "day": 1}]
+    send(device, start + HOUR_MS - 1, 3.0)  # it comes after all
+    assert person.cut() == {start // DAY_MS}
+    go_to(world, start + DAY_MS + 2 * HOUR_MS)
+    assert len(person.buckets()["hour"]) == 2
 
 
 @pytest.mark.parametrize(("readings", "sealed"), [(4, 0), (5, 1)])

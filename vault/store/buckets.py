@@ -203,14 +203,17 @@ class Buckets:
 
     # --- finished buckets --------------------------------------------------------------------------------
 
-    def due(self, now: int, most: int) -> int:
-        """How many hours and days of series are finished, counted up to ``most``."""
-        return sum(1 for _ in itertools.islice(self._finished(now), most))
+    def due(self, now: int, most: int, quiet: int = QUIET_MS) -> int:
+        """How many hours and days of series are finished, counted up to ``most``; ``quiet`` as in ``take``."""
+        return sum(1 for _ in itertools.islice(self._finished(now, quiet), most))
 
-    def take(self, limit: int, now: int) -> list[Bucket]:
-        """What comes of up to so many finished hours and days of series; ``settle`` or ``undo`` follows."""
+    def take(self, limit: int, now: int, quiet: int = QUIET_MS) -> list[Bucket]:
+        """What comes of up to so many finished hours and days of series; ``settle`` or ``undo`` follows.
+
+        ``quiet`` (ms) is for how long nothing was added to those that were added to after their end.
+        """
         found: list[Bucket] = []
-        for one, bit in self._finished(now):
+        for one, bit in self._finished(now, quiet):
             if len(self._taken) >= limit:
                 break
             self._taken.append((one, bit))
@@ -340,13 +343,13 @@ class Buckets:
         self._size -= len(one.total)
         one.total = []
 
-    def _finished(self, now: int) -> Iterator[tuple[SeriesDay, int]]:
+    def _finished(self, now: int, quiet: int) -> Iterator[tuple[SeriesDay, int]]:
         ended = now - QUIET_MS
         for end in sorted(end for end in self._ends if (end + 1) * HOUR_MS <= ended):
             for one in self._ends[end]:
                 hour = end - one.start // HOUR_MS
-                quiet = one.late is None or one.late.get(hour, ended) <= ended
-                if quiet and not self._waits(one, hour):
+                rests = one.late is None or one.late.get(hour, ended) <= now - quiet
+                if rests and not self._waits(one, hour):
                     yield one, hour
         for day in sorted(day for day in self._over if (day + 1) * DAY_MS <= ended):
             for one in self._over[day]:

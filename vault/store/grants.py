@@ -37,6 +37,7 @@ from policies.request import parse_details
 from vault.bucket import DAY_MS
 from vault.errors import VaultError
 from vault.ids import ID_SIZE, GrantId, VaultId
+from vault.segment import RAW
 from vault.statement import GrantStatement, Signed, verify
 from vault.store.errors import unavailable
 from vault.store.lanes import LiveGrant
@@ -90,6 +91,8 @@ def prepare(writer: Writer, vault: VaultId, grant: GrantId, signed: Signed) -> P
     before = state.terms if follows and isinstance(state, Active | Preparing) else None
     if (no := _answers(statement, grant, row, answered, before)) is not None:
         return no
+    if any(statement.terms.resolution_of(one) != RAW for one in statement.terms.selectors):
+        writer.seal_now(vault)
     if not resumed and (no := _begin(writer, vault, grant, state, row, statement, signed)) is not None:
         return no
     writer.move(vault)

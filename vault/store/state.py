@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from vault.bucket import DAY_MS
+from vault.bucket import DAY_MS, QUIET_MS
 from vault.ids import DeviceId, Entropy, VaultId
 from vault.ledger import Entry, Head, extend, seal_entry
 from vault.observation import Observation
@@ -146,14 +146,14 @@ class VaultState:
         condense(delta)
         return delta
 
-    def seal_buckets(self, limit: int, now: int) -> Delta | None:
+    def seal_buckets(self, limit: int, now: int, quiet: int = QUIET_MS) -> Delta | None:
         """The chunks of up to so many finished hours and days of series; None: nothing has to be written.
 
         ``settle`` or ``undo`` follows, unless it raises.
         """
         delta = Delta(self.open.vault)
         try:
-            taken = self.open.buckets.take(limit, now)
+            taken = self.open.buckets.take(limit, now, quiet)
             found = seal_buckets(self.open, taken, self.next_seq, delta, self._entropy)
             self.open.seal_boxes(delta)
         except BaseException:

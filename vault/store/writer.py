@@ -36,6 +36,8 @@ MOVE_BYTES: Final = 4 << 20  # of pending deltas, at which they are moved
 OPEN_FILES: Final = 128  # persons' files kept open; a file in WAL mode costs three descriptors
 OPEN_DAYS: Final = 64  # segments of one vault
 BUCKETS: Final = 256  # hours and days of series that are sealed in one commit
+HURRIED: Final = 8192  # of one vault, before it is given: less than a second in which no commit is made
+HURRY_MS: Final = 1000
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -316,6 +318,16 @@ class Writer:
             raise
         return sum(state.open.buckets.due(now, limit) for _, state in due)
 
+    def seal_now(self, vault: VaultId) -> None:
+        """Seal what is over of a vault without the ten quiet minutes, for whoever is about to be given it.
+
+        What came in the last second may go on coming, and waits.  A reading that comes after all cuts its
+        bucket.  Raises Unavailable.
+        """
+        turns = iter(range(HURRIED // BUCKETS))
+        state = self.state(vault)
+        self._finish(vault, state, self.clock(), lambda: next(turns, None) is None, HURRY_MS)
+
     def close_quiet(self, *, everything: bool = False, until: Callable[[], bool] = lambda: False) -> None:
         """Close segments whose day ended and that were quiet for ten minutes, and merge their chunks.
 
@@ -377,12 +389,14 @@ class Writer:
             with suppress(VaultError):  # what is in the journal is stored: moving it is tried again
                 self.move_all()
 
-    def _finish(self, vault: VaultId, state: VaultState, now: int, until: Callable[[], bool]) -> None:
+    def _finish(
+        self, vault: VaultId, state: VaultState, now: int, until: Callable[[], bool], quiet: int = QUIET_MS
+    ) -> None:
         """Seal all finished buckets of one vault; raises Unavailable."""
         if self.live.clock().frozen is not Frozen.NO:
             return
-        while state.open.buckets.due(now, 1) and not until():
-            delta = state.seal_buckets(BUCKETS, now)
+        while state.open.buckets.due(now, 1, quiet) and not until():
+            delta = state.seal_buckets(BUCKETS, now, quiet)
             if delta is None:
                 continue
             try:
