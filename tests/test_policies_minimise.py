@@ -372,7 +372,7 @@ def test_it_is_said_what_would_make_sense(fields: dict[str, Any]) -> None:
 )
 def test_from_a_day_on_only_whole_days_make_sense(seconds: int, every: int) -> None:
     assert whole_every(seconds) == every
-    assert Limit(kind=KIND, every=every)
+    assert Limit(kind=KIND, every=every).every == every
 
 
 GOOD: dict[str, dict[str, Any]] = {
