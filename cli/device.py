@@ -17,9 +17,10 @@ from cli.session import now_ms, suggest, unlocked, with_vault
 from cli.text import quoted
 from cli.times import rfc3339
 from gateway.client import device as devices
-from gateway.client.approve import Series, series_of
+from gateway.client.chosen import series_of
 from gateway.client.device import Device
 from gateway.client.read import DAY_MS, Archive, Reading
+from gateway.client.recipients import Series
 from gateway.client.session import Session
 from vault.segment import QUARANTINE
 

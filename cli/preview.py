@@ -25,7 +25,8 @@ from gateway.client.session import Session
 
 if TYPE_CHECKING:  # pictures and the way a brand reads are imported when somebody looks
     from cli.picture import Pair
-    from gateway.client.preview import Flow, Preview
+    from gateway.client.flow import Flow
+    from gateway.client.preview import Preview
     from gateway.senmlout import Reading
 
 DAYS: Final = 7

@@ -30,8 +30,9 @@ from cli.times import span
 from cli.values import label_of
 from gateway import wire
 from gateway.client import device as devices
+from gateway.client.answered import read_statement
 from gateway.client.approve import approve as approve_terms
-from gateway.client.approve import read_statement, resume
+from gateway.client.approve import resume
 from gateway.client.read import Archive
 from gateway.client.session import Session
 from policies.grant import Pending, Preparing

@@ -383,7 +383,9 @@ def test_at_a_terminal_a_person_changes_looks_again_and_says_yes(open_desk: Desk
     assert "They get answers made of it" in talk.said
     assert "energy by the hour (they would like every reading)" in talk.said
     assert "they say they need every reading of energy" in talk.said
-    assert talk.said.count("last week they would have received") == 2
+    looks = talk.said.count("last week they would have received")
+    assert looks >= 1  # it was asked for once, and the first look may take longer than a person waits
+    assert looks + talk.said.count("takes a while here") == 2
     (row,) = open_desk.json("grant", "list")
     assert row["kinds"] == ["energy"]
     shown = open_desk.json("grant", "show", row["grant"])

@@ -13,10 +13,10 @@ from gateway import wire
 from gateway.client.answered import read_statement
 from gateway.client.approve import approve, make_statement, resume
 from gateway.client.chosen import series_of
-from gateway.client.errors import ConflictError, DeclinedError, ImpostorError, TermsError
+from gateway.client.errors import ConflictError, DeclinedError, ImpostorError
 from gateway.client.history import history_keys, seal_history
 from gateway.client.read import Archive, OpenSegment, is_reading
-from gateway.client.recipients import Reader
+from gateway.client.recipients import Reader, Series
 from gateway.client.rewrite import BOX_KEYS
 from gateway.client.session import Session
 from policies.grant import Active, Preparing
@@ -36,7 +36,7 @@ from vault.suite import Recipient
 __all__ = ["someone"]
 
 VAULT = VaultId(b"v" * 16)
-METER, HUB, OLD = DeviceId(b"m" * 16), DeviceId(b"h" * 16), DeviceId(b"o" * 16)
+METER, HUB = DeviceId(b"m" * 16), DeviceId(b"h" * 16)
 TODAY = START // DAY_MS
 NOW_S = START // 1000 + DAY // 2  # noon of today
 

@@ -1,95 +1,30 @@
-"""An approval: from what the person chose to terms, a signed statement, and the keys of the history.
-
-The first half is pure.  Which lane holds what is taken from the names that the owner's key opens, never
-from a label of the host.
-"""
+"""An approval, or a change of one: a signed statement of the terms, and the keys of the history."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
 
 import msgspec
 
 from gateway import wire
 from gateway.client.answered import given_terms, read_statement
-from gateway.client.errors import ConflictError, TermsError
+from gateway.client.errors import ConflictError
 from gateway.client.history import Contents, history_keys, seal_history
-from gateway.client.read import Archive, OpenSegment, is_reading
+from gateway.client.read import Archive
 from gateway.client.rebuild import cut_days, rebuild
-from gateway.client.recipients import Known, Reader, Series, blackouts
+from gateway.client.recipients import Known, Reader, blackouts
 from gateway.client.session import Session
-from policies.grant import Active, Preparing, Selector, Terms, ask_hash, terms_hash
+from policies.grant import Active, Preparing, Terms, ask_hash, terms_hash
 from policies.iso8601 import DAY
 from policies.request import Ask
-from vault.ids import DeviceId, GrantId
+from vault.ids import GrantId
 from vault.segment import RAW
 from vault.statement import GrantStatement, Signed, sign
 from vault.store.records import GrantRow
 
 Progress = Callable[[float], object]
-
-
-class Chosen(NamedTuple):
-    """Selectors, and the kinds among them of which nothing was ever seen: those take any channel."""
-
-    selectors: tuple[Selector, ...]
-    unseen: tuple[str, ...]
-
-
-def series_of(segments: Iterable[OpenSegment]) -> set[Series]:
-    """Every series that has a lane in one of these segments."""
-    return {
-        Series(lane.device, lane.channel, lane.kind)
-        for segment in segments
-        for lane in segment.lanes.values()
-        if is_reading(lane)
-    }
-
-
-def choose_selectors(
-    kinds: Sequence[str], devices: Sequence[DeviceId], seen: Set[Series], *, future: bool = False
-) -> Chosen:
-    """What a grant of some kinds of some devices names.
-
-    Of each kind exactly the channels seen so far, on the devices where it was seen; with ``future`` all their
-    channels, those to come included.  A kind that was seen on none of the devices is given for all of them,
-    whatever channel it will use: else a person could not say yes before the first reading.
-
-    Raises:
-        TermsError: no kind or no device.
-    """
-    if not kinds or not devices:
-        raise TermsError("a grant names at least one kind and one device")
-    selectors: list[Selector] = []
-    unseen: list[str] = []
-    for kind in sorted(set(kinds)):
-        channels = {
-            device: tuple(sorted(s.channel for s in seen if (s.device, s.kind) == (device, kind)))
-            for device in sorted(set(devices))
-        }
-        if not any(channels.values()):
-            unseen.append(kind)
-            selectors += [Selector(device.text, kind, None) for device in channels]
-            continue
-        selectors += [
-            Selector(device.text, kind, None if future else names)
-            for device, names in channels.items()
-            if names
-        ]
-    return Chosen(tuple(selectors), tuple(unseen))
-
-
-def selects(selectors: Iterable[Selector], series: Series) -> bool:
-    """Whether a series is given."""
-    return any(
-        one.device == series.device.text
-        and one.kind == series.kind
-        and (one.channels is None or series.channel in one.channels)
-        for one in selectors
-    )
 
 
 def make_statement(row: GrantRow, asks: tuple[Ask, ...], terms: Terms, generation: int) -> GrantStatement:
@@ -192,19 +127,3 @@ def _hand_over(session: Session, archive: Archive, row: GrantRow, terms: Terms, 
     boxes = seal_history(row.public, session.owner.key_id, session.pins.vault, grant, keys)
     session.tell(wire.CommitGrant(grant, boxes, hashlib.sha256(signed.body).digest()), wire.Done)
     return terms
-
-
-__all__ = [
-    "Chosen",
-    "Series",
-    "approve",
-    "choose_selectors",
-    "history_keys",
-    "make_statement",
-    "read_statement",
-    "resume",
-    "revise",
-    "seal_history",
-    "selects",
-    "series_of",
-]

@@ -1,7 +1,7 @@
 """Who may read what: the live grants by their signed terms, and the times that nobody is to get.
 
 Pure, but for ``look``, which asks the host.  A grant counts here only with terms that this vault's owner
-signed, or that a standing rule of theirs yields; what else stands in a row is the host's word.
+signed, or that a standing rule of theirs yields; one that is doubtful gets no key.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from gateway import wire
-from gateway.client.answered import given_terms
+from gateway.client.answered import doubtful
 from gateway.client.session import Session
 from policies.grant import Active, Gap, Paused, Preparing
 from policies.terms import Terms
@@ -120,7 +120,7 @@ def span(resolution: str) -> int:
 
 
 def look(session: Session) -> Known:
-    """The grants that live now, and every blackout; raises ImpostorError where terms were not signed."""
+    """The grants that live now, but for doubtful ones, and every blackout."""
     rows = session.ask(wire.GetGrants(), wire.Grants).grants
     return Known(tuple(readers_in(session, rows)), blackouts(session))
 
@@ -133,12 +133,13 @@ def blackouts(session: Session) -> tuple[Blackout, ...]:
 
 
 def readers_in(session: Session, rows: Sequence[GrantRow]) -> Iterable[Reader]:
-    """The live grants among these rows."""
+    """The live grants among these rows, but for doubtful ones."""
+    doubts = doubtful(session, rows)
     for row in rows:
         state = row.state
-        if not isinstance(state, Preparing | Active | Paused):
+        if not isinstance(state, Preparing | Active | Paused) or row in doubts:
             continue
         gaps = state.gaps
         if isinstance(state, Paused):  # until it goes on
             gaps = (*gaps, (state.since // 1000, FOREVER))
-        yield Reader(GrantId(row.grant), row.public, given_terms(session, row), gaps)
+        yield Reader(GrantId(row.grant), row.public, state.terms, gaps)
