@@ -204,7 +204,7 @@ class Buckets:
     # --- finished buckets --------------------------------------------------------------------------------
 
     def due(self, now: int, most: int, quiet: int = QUIET_MS) -> int:
-        """How many hours and days of series are finished, counted up to ``most``; ``quiet`` as in ``take``."""
+        """How many hours and days of series are finished, up to ``most``; ``quiet`` as in ``take``."""
         return sum(1 for _ in itertools.islice(self._finished(now, quiet), most))
 
     def take(self, limit: int, now: int, quiet: int = QUIET_MS) -> list[Bucket]:
