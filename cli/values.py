@@ -78,7 +78,7 @@ def words(value: Value, unit: str) -> str:
         case Share(value=text, count=many):
             return f"{text}: {many}"
         case Stay(cell=cell, seconds=seconds):
-            return f"{seconds // 60} min in {cell}"
+            return f"in {cell}" if seconds is None else f"{seconds // 60} min in {cell}"
 
 
 def plain(value: Value) -> object:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -198,26 +198,23 @@ class Figures:
     def _value(self, total: _Total) -> float | None:
         """None: what it is made of was left out by the person."""
         threshold = self._question.threshold or 0.0
-        try:
-            match self._question.function:
-                case "mean":
-                    return math.fsum(total.sums) / total.readings
-                case "sum":
-                    return math.fsum(total.sums)
-                case "min":
-                    return min(total.lows)
-                case "max":
-                    return max(total.highs)
-                case "count":
-                    return total.readings
-                case "above":
-                    return sum(high > threshold for high in total.highs)
-                case "below":
-                    return sum(low < threshold for low in total.lows)
-                case "time_in" | "dwell":
-                    return sum(total.seconds)
-        except TypeError:
-            return None
+        match self._question.function:
+            case "mean":
+                return math.fsum(total.sums) / total.readings
+            case "sum":
+                return math.fsum(total.sums)
+            case "min":
+                return _of_all(total.lows, min)
+            case "max":
+                return _of_all(total.highs, max)
+            case "count":
+                return total.readings
+            case "above":
+                return _of_all(total.highs, lambda highs: sum(high > threshold for high in highs))
+            case "below":
+                return _of_all(total.lows, lambda lows: sum(low < threshold for low in lows))
+            case "time_in" | "dwell":
+                return _of_all(total.seconds, sum)
 
     def _unit(self) -> str:
         match self._question.function:
@@ -236,8 +233,8 @@ class _Total:
 
     def __init__(self) -> None:
         self.readings = 0
-        self.sums, self.lows, self.highs = list[float](), list[float](), list[float]()
-        self.seconds = list[int]()
+        self.sums, self.lows, self.highs = list[float](), list[float | None](), list[float | None]()
+        self.seconds = list[float | None]()
 
 
 def _next(period: Period, begin: datetime) -> datetime:
@@ -248,6 +245,12 @@ def _next(period: Period, begin: datetime) -> datetime:
             return begin + timedelta(days=7)
         case "month":
             return (begin + timedelta(days=31)).replace(day=1)
+
+
+def _of_all(figures: Sequence[float | None], tell: Callable[[Sequence[float]], float]) -> float | None:
+    """What all of these come to, or None where one of them was left out."""
+    told = [figure for figure in figures if figure is not None]
+    return tell(told) if len(told) == len(figures) else None
 
 
 def _part(bucket: Aggregate) -> str:

@@ -270,7 +270,7 @@ def test_coarse_stays_are_sums_of_fine_ones(readings: Timed, before: Timed) -> N
     whole = Counter[str](cell_of(value, "h3-5") for _, value in readings if isinstance(value, Place))
     for found in (fine, coarse):
         assert sum(one.count for one in found if isinstance(one, Stay)) == len(readings)
-        assert sum(one.seconds for one in found if isinstance(one, Stay)) <= 3600
+        assert sum(one.seconds or 0 for one in found if isinstance(one, Stay)) <= 3600
     assert {one.cell: one.count for one in coarse if isinstance(one, Stay) if one.count} == whole
 
 

@@ -456,8 +456,7 @@ def test_what_lies_in_a_blackout_is_in_no_bucket_and_the_rest_is_in_a_whole_one(
         (one.kind, one.time - start): one.value.count for one in hours if isinstance(one.value, Summary)
     }
     assert summed == {("temperature", 0): 5, ("temperature", HOUR_MS): 7}
-    highs = [one.value.high for one in hours if isinstance(one.value, Summary)]
-    assert max(highs) == 6.0
+    assert max(one.value.high or 0.0 for one in hours if isinstance(one.value, Summary)) == 6.0
     assert device.person.cut() == set()
     (day,) = [one.observation.value for one in device.person.buckets()["day"] if
               one.observation.kind == "temperature"]  # fmt: skip

@@ -41,8 +41,8 @@ def lanes(person: Person) -> dict[tuple[bytes, Lane], list[object]]:
     return dict(found)
 
 
-def given(asked: Asked) -> set[tuple[bytes, int]]:
-    """The lanes that a grant's boxes open."""
+def given(asked: Asked) -> set[tuple[bytes, int, str]]:
+    """The lanes that a grant's boxes open, and at which resolutions."""
     keys = asked.keys()
     asked.person.world.flush(asked.person)
     keys.refresh(asked.person.world.reader)

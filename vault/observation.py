@@ -14,24 +14,27 @@ class Place(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Summary(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The numbers of a bucket: how many, their sum, the lowest, the highest, the sum of their squares."""
+    """The numbers of a bucket: how many, their sum, the lowest, the highest, the sum of their squares.
+
+    None is what a limit of a grant leaves out (``policies.minimise``); what is stored lacks nothing.
+    """
 
     count: int
     sum: float
-    low: float
-    high: float
-    squares: float
+    low: float | None
+    high: float | None
+    squares: float | None
 
 
 class Tally(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The booleans or events of a bucket: how many readings, how many of them true, seconds true.
 
-    Of events ``true`` is ``count`` and ``seconds`` is 0.
+    Of events ``true`` is ``count`` and ``seconds`` is 0.  None as in ``Summary``.
     """
 
     count: int
     true: int
-    seconds: int
+    seconds: int | None
 
 
 class Share(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -42,10 +45,13 @@ class Share(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Stay(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Seconds that a bucket spent in one H3 cell (its hexadecimal index), and how many readings said so."""
+    """Seconds that a bucket spent in one H3 cell (its hexadecimal index), and how many readings said so.
+
+    None as in ``Summary``.
+    """
 
     cell: str
-    seconds: int
+    seconds: int | None
     count: int
 
 

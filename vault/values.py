@@ -31,6 +31,7 @@ _FIELDS: Final = {
 
 T = TypeVar("T", float, bool, str, bytes, Place, Summary, Tally, Share, Stay)
 A = TypeVar("A", Summary, Tally, Share, Stay)
+N = TypeVar("N", float, int)
 
 
 def encode_values(values: Sequence[Value]) -> Iterator[bytes]:
@@ -117,15 +118,15 @@ def _aggregates(values: Sequence[Value]) -> Iterator[bytes]:
             yield bytes((SUMMARY,))
             yield integers([one.count for one in summaries])
             yield numbers([one.sum for one in summaries])
-            yield numbers([one.low for one in summaries])
-            yield numbers([one.high for one in summaries])
-            yield numbers([one.squares for one in summaries])
+            yield numbers(_told(one.low for one in summaries))
+            yield numbers(_told(one.high for one in summaries))
+            yield numbers(_told(one.squares for one in summaries))
         case Tally():
             tallies = list(_sound(values, Tally))
             yield bytes((TALLY,))
             yield integers([one.count for one in tallies])
             yield integers([one.true for one in tallies])
-            yield integers([one.seconds for one in tallies])
+            yield integers(_told(one.seconds for one in tallies))
         case Share():
             shares = list(_sound(values, Share))
             yield bytes((SHARE,))
@@ -135,7 +136,7 @@ def _aggregates(values: Sequence[Value]) -> Iterator[bytes]:
             stays = list(_sound(values, Stay))
             yield bytes((STAY,))
             yield integers([int(one.cell, 16) for one in stays])
-            yield integers([one.seconds for one in stays])
+            yield integers(_told(one.seconds for one in stays))
             yield integers([one.count for one in stays])
 
 
@@ -154,18 +155,20 @@ def _read_aggregates(tag: int, columns: Columns, count: int) -> Sequence[Aggrega
 
 
 def _can_be(value: Aggregate) -> bool:
-    """Whether some readings could have come to this."""
+    """Whether some readings could have come to this, and nothing of it was left out."""
     match value:
-        case Summary(count=count, sum=total, low=low, high=high, squares=squares):
+        case Summary(count, total, float(low), float(high), float(squares)):
             finite = all(map(math.isfinite, (total, low, high, squares)))
             return count >= 1 and finite and low <= high and squares >= 0.0
-        case Tally(count=count, true=true, seconds=seconds):
+        case Tally(count, true, int(seconds)):
             return count >= 1 and 0 <= true <= count and 0 <= seconds <= _DAY_SECONDS
         case Share(count=count):
             return count >= 1
-        case Stay(cell=cell, seconds=seconds, count=count):
+        case Stay(cell, int(seconds), count):
             known = any(looks_like_cell(cell, resolution) for resolution in LEVELS)
             return known and 0 <= seconds <= _HOUR_SECONDS and count >= 0 and seconds + count >= 1
+        case _:
+            return False
 
 
 def _sound(values: Sequence[Value], kind: type[A]) -> Iterator[A]:
@@ -175,6 +178,11 @@ def _sound(values: Sequence[Value], kind: type[A]) -> Iterator[A]:
         if fields != _FIELDS[kind] or not _can_be(value):
             raise FormatError("a bucket that cannot be")
         yield value
+
+
+def _told(figures: Iterable[N | None]) -> list[N]:
+    """The same: ``_sound`` let none through from which a figure was left out."""
+    return [figure for figure in figures if figure is not None]
 
 
 def _all(values: Sequence[Value], kind: type[T]) -> Iterable[T]:
