@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,7 @@ import msgspec
 import pytest
 
 from gateway import wire
+from gateway.door.cursor import CURSOR
 from gateway.door.data import MOST_SPANS, spans_of
 from gateway.senmlout import Reading, decode
 from policies.grant import USE_MS, Active
@@ -20,7 +25,9 @@ from tests.owner_host import DAY_MS
 from tests.test_gateway_door_answers import given, hourly, problem, today
 from vault.gathering import HOUR_MS
 from vault.ids import GrantId
+from vault.labels import hkdf, vec
 from vault.observation import Observation, Summary
+from vault.store.sector import ClockMark, Frozen
 
 PROBLEM = "urn:hypertouch:problem/"
 
@@ -149,6 +156,27 @@ def test_a_use_goes_on_for_an_hour_and_then_another_would_begin(made: World) -> 
     made.clock.now += USE_MS - 1
     assert len(values(story.brand.read(story.token, link))) == 10
     made.clock.now += 1
+    assert problem(story.brand.read(story.token, link)) == (403, PROBLEM + "used-up")
+
+
+def test_a_brand_makes_no_cursor_of_a_use_that_never_began(made: World) -> None:
+    """All that the brand has is its token; one of its own making would read a grant of one use for ever."""
+    story = given(made, resolution="raw", uses=1)
+    grant = GrantId.parse(story.grant)
+    head = struct.pack(">BQIQQ", 2, 0, 1, made.clock.now, 2**62)
+    bound = vec(grant, b"None None") + hashlib.sha256(b"").digest()
+    tag = hmac.digest(hkdf(b"", story.token.encode(), CURSOR), head + bound, "sha256")[:16]
+    forged = base64.urlsafe_b64encode(head + tag).decode().rstrip("=")
+    assert problem(story.brand.read(story.token, f"?cursor={forged}")) == (400, PROBLEM + "bad-request")
+    assert len(values(story.brand.read(story.token))) == 72  # the control: the use is still there
+
+
+def test_a_clock_that_is_set_back_does_not_prolong_a_use(made: World) -> None:
+    story = given(made, resolution="raw", uses=1)
+    link = story.brand.read(story.token, "?limit=10").links["next"]["url"]
+    assert len(values(story.brand.read(story.token, link))) == 10  # the control
+    mark = ClockMark(made.clock.now + USE_MS, 0, Frozen.NO)
+    made.write(lambda writer: writer.live.set_clock(mark))
     assert problem(story.brand.read(story.token, link)) == (403, PROBLEM + "used-up")
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import random
+import struct
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.door.cursor import Place, _write, read_cursor, write_cursor
+from gateway.door.cursor import CURSOR, Place, read_cursor, write_cursor
 from gateway.door.errors import ProblemError
 from gateway.door.forms import Query
 from vault.ids import GrantId
+from vault.labels import hkdf, vec
 
 GRANT = GrantId(b"g" * 16)
 QUERY = Query(("energy", "power"), 1, 2, 1000, "")
@@ -22,14 +26,32 @@ QUERY = Query(("energy", "power"), 1, 2, 1000, "")
 PLACE = Place(7, 3, 1_000, 9)
 
 
-def made(place: Place = PLACE, token: str = "token", grant: GrantId = GRANT, query: Query = QUERY) -> str:
+PEPPER = b"p" * 32
+
+
+def made(
+    place: Place = PLACE,
+    token: str = "token",
+    grant: GrantId = GRANT,
+    query: Query = QUERY,
+    pepper: bytes = PEPPER,
+) -> str:
     """A cursor, by default the right one."""
-    return write_cursor(token, grant, query, place)
+    return write_cursor(token, pepper, grant, query, place)
+
+
+def forged(form: struct.Struct, *values: int) -> str:
+    """What a brand can make of its own token: the cursors of before, whose key was the token's alone."""
+    head = form.pack(*values)
+    kinds = hashlib.sha256(vec(b"energy", b"power")).digest()
+    bound = vec(GRANT, f"{QUERY.since} {QUERY.until}".encode()) + kinds
+    tag = hmac.digest(hkdf(b"", b"token", CURSOR), head + bound, "sha256")[:16]
+    return base64.urlsafe_b64encode(head + tag).decode().rstrip("=")
 
 
 def read(cursor: str, query: Query = QUERY) -> Place:
     """What the door makes of it."""
-    return read_cursor("token", GRANT, msgspec.structs.replace(query, cursor=cursor))
+    return read_cursor("token", PEPPER, GRANT, msgspec.structs.replace(query, cursor=cursor))
 
 
 big = st.integers(0, 2**63 - 1)
@@ -48,7 +70,20 @@ def test_a_use_goes_on_for_an_hour() -> None:
 
 
 def test_a_cursor_of_before_there_were_uses_is_still_read() -> None:
-    assert read(_write("token", GRANT, QUERY, 1, Place(7))) == Place(7)
+    assert read(forged(struct.Struct(">BQ"), 1, 7)) == Place(7)
+
+
+def test_whoever_has_the_token_cannot_say_that_a_use_goes_on() -> None:
+    with pytest.raises(ProblemError):
+        read(forged(struct.Struct(">BQIQQ"), 2, 0, 1, 1_000, 2**62))
+
+
+def test_a_cursor_does_not_show_how_much_arrived_in_the_vault() -> None:
+    """Sequence numbers are of all series; a cursor of before had them in clear (the control)."""
+    place = Place(0x0123456789ABCDEF, 3, 1_000, 0x0123456789ABCDFF)
+    shown = struct.pack(">Q", place.after)[:-1]
+    assert shown not in base64.urlsafe_b64decode(made(place) + "==")
+    assert shown in base64.urlsafe_b64decode(forged(struct.Struct(">BQ"), 1, place.after) + "==")
 
 
 def test_without_a_cursor_reading_begins_at_the_beginning() -> None:
@@ -62,6 +97,7 @@ def test_the_order_of_kinds_and_the_size_of_pages_may_change() -> None:
 
 FOREIGN = {
     "another token": made(token="other"),
+    "another pepper": made(pepper=b"q" * 32),
     "another grant": made(grant=GrantId(b"h" * 16)),
     "other kinds": made(query=msgspec.structs.replace(QUERY, kinds=("energy",))),
     "kinds that only look the same when joined": made(

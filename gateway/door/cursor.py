@@ -1,8 +1,13 @@
-"""Where the next page begins: a number under a MAC, so that a door keeps no state for anybody's reading.
+"""Where the next page begins: sealed by the door, so that it keeps no state for anybody's reading.
 
-``version (2) || after (uint64) || use (uint32) || began (uint64) || upto (uint64) || HMAC-SHA-256 truncated
-to 16 bytes``, in base64url.  The key derives from the access token, and the MAC covers the grant and the
-query, so that a cursor is good for nothing else.  Version 1 had ``after`` alone, and is still read.
+``version (3) || AES-SIV(after (uint64) || use (uint32) || began (uint64) || upto (uint64))`` (RFC 5297), in
+base64url.  The key derives from the access token and from the grant's pepper, which no brand has: whoever
+could make a cursor could say that its use goes on, and read a grant of one use for ever.  It is sealed, too:
+sequence numbers count everything that arrives in the vault, also of series that the brand is not given.  The
+grant and the query are bound, so that a cursor is good for nothing else.
+
+Version 1 was ``after`` alone under a MAC whose key a brand could derive, and is still read: it says nothing
+of a use.
 """
 
 from __future__ import annotations
@@ -15,6 +20,8 @@ import struct
 from typing import Final
 
 import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from gateway.door.errors import ProblemError, bad_query
 from gateway.door.forms import Query
@@ -23,9 +30,12 @@ from vault.ids import GrantId
 from vault.labels import PREFIX, hkdf, vec
 
 CURSOR: Final = PREFIX + b"cursor"
-_HEADS: Final = {1: struct.Struct(">BQ"), 2: struct.Struct(">BQIQQ")}
-_VERSION: Final = 2
+_VERSION: Final = 3
+_PLACE: Final = struct.Struct(">QIQQ")
 _TAG_SIZE: Final = 16
+_SIZE: Final = 1 + _TAG_SIZE + _PLACE.size
+_FIRST_VERSION: Final = 1
+_FIRST: Final = struct.Struct(">BQ")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -45,18 +55,14 @@ class Place(msgspec.Struct, frozen=True):
         return self.use > 0 and now < self.began + USE_MS
 
 
-def write_cursor(token: str, grant: GrantId, query: Query, place: Place) -> str:
+def write_cursor(token: str, pepper: bytes, grant: GrantId, query: Query, place: Place) -> str:
     """A cursor to what comes next."""
-    return _write(token, grant, query, _VERSION, place)
+    packed = _PLACE.pack(place.after, place.use, place.began, place.upto)
+    sealed = _cipher(token, pepper).encrypt(packed, _bound(grant, query))
+    return _text(bytes([_VERSION]) + sealed)
 
 
-def _write(token: str, grant: GrantId, query: Query, version: int, place: Place) -> str:
-    values = (place.after, place.use, place.began, place.upto) if version > 1 else (place.after,)
-    head = _HEADS[version].pack(version, *values)
-    return base64.urlsafe_b64encode(head + _tag(token, grant, query, head)).decode().rstrip("=")
-
-
-def read_cursor(token: str, grant: GrantId, query: Query) -> Place:
+def read_cursor(token: str, pepper: bytes, grant: GrantId, query: Query) -> Place:
     """Where to go on; from the beginning for a query without a cursor.
 
     Raises:
@@ -70,24 +76,39 @@ def read_cursor(token: str, grant: GrantId, query: Query) -> Place:
         )
     except (binascii.Error, ValueError):
         raise _bad() from None
-    form = _HEADS.get(packed[0]) if packed else None
-    if form is None or len(packed) != form.size + _TAG_SIZE:
+    if _text(packed) != query.cursor:  # base64 has several forms
         raise _bad()
-    head = packed[: form.size]
-    if not hmac.compare_digest(packed[form.size :], _tag(token, grant, query, head)):
+    if len(packed) == _FIRST.size + _TAG_SIZE and packed[0] == _FIRST_VERSION:
+        return _first(token, grant, query, packed)
+    if len(packed) != _SIZE or packed[0] != _VERSION:
         raise _bad()
-    version, *values = form.unpack(head)
-    place = Place(*values)
-    if _write(token, grant, query, version, place) != query.cursor:  # base64 has several forms
-        raise _bad()
-    return place
+    try:
+        return Place(*_PLACE.unpack(_cipher(token, pepper).decrypt(packed[1:], _bound(grant, query))))
+    except InvalidTag:
+        raise _bad() from None
 
 
-def _tag(token: str, grant: GrantId, query: Query, head: bytes) -> bytes:
+def _cipher(token: str, pepper: bytes) -> AESSIV:
+    return AESSIV(hkdf(pepper, token.encode(), CURSOR))
+
+
+def _bound(grant: GrantId, query: Query) -> list[bytes]:
+    """The grant and the query, as they are bound."""
     kinds = b"" if query.kinds is None else vec(*(kind.encode() for kind in sorted(query.kinds)))
     bounds = f"{query.since} {query.until}".encode()
-    key = hkdf(b"", token.encode(), CURSOR)
-    return hmac.digest(key, head + vec(grant, bounds) + hashlib.sha256(kinds).digest(), "sha256")[:_TAG_SIZE]
+    return [bytes([_VERSION]), vec(grant, bounds) + hashlib.sha256(kinds).digest()]
+
+
+def _first(token: str, grant: GrantId, query: Query, packed: bytes) -> Place:
+    head, key = packed[: _FIRST.size], hkdf(b"", token.encode(), CURSOR)
+    tag = hmac.digest(key, head + _bound(grant, query)[1], "sha256")[:_TAG_SIZE]
+    if not hmac.compare_digest(packed[_FIRST.size :], tag):
+        raise _bad()
+    return Place(_FIRST.unpack(head)[1])
+
+
+def _text(packed: bytes) -> str:
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
 def _bad() -> ProblemError:

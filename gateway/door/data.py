@@ -32,7 +32,7 @@ async def observations(request: HttpRequest, door: TheDoor) -> Answer:
     held = access.authenticate(door, token, source(request))
     read = Read(query.kinds, query.since, query.until)
     allowed = access.permit(door, held, read)
-    place = read_cursor(token, held.grant, query)
+    place = read_cursor(token, held.slot.pepper, held.grant, query)
     await access.catch_up(door, held)
     place = await _begin(door, held, read, place)
     with access.opened(door, held) as keys:
@@ -40,7 +40,7 @@ async def observations(request: HttpRequest, door: TheDoor) -> Answer:
         found = page(door.reader, allowed, keys, place.after, query.limit, upto)
     incomplete = incomplete_days(door, held, allowed)
     await access.account(door, held, read, allowed, len(found.readings))
-    cursor = write_cursor(token, held.grant, query, _goes_on(place, found))
+    cursor = write_cursor(token, held.slot.pepper, held.grant, query, _goes_on(place, found))
     headers = {
         "Link": f'<{_next(door, query, cursor)}>; rel="next"',
         "Hypertouch-More": "true" if found.more else "false",
@@ -77,10 +77,10 @@ def spans_of(days: Iterable[int]) -> str:
 async def _begin(door: Door, held: Held, read: Read, place: Place) -> Place:
     """Within which use this page is; a new one is counted before anything is read."""
     state = held.row.state
-    if not isinstance(state, Active) or state.terms.uses is None or place.goes_on(door.clock()):
+    if not isinstance(state, Active) or state.terms.uses is None or place.goes_on(door.now()):
         return place
     upto = door.reader.last_seq(held.vault)
-    began = door.clock()
+    began = door.now()
     number = await access.count_use(door, held)
     access.permit(door, held, read, used=number - 1)
     return Place(place.after, number, began, upto)
