@@ -75,8 +75,8 @@ def why_of(row: GrantRow) -> str:
     return first.purpose_text or purposes().label(first.purpose)
 
 
-def row_of(row: GrantRow) -> dict[str, Any]:
-    """A request for programs."""
+def row_of(row: GrantRow, status: str = "") -> dict[str, Any]:
+    """A request for programs, with this status or its own."""
     asks = asks_of(row)
     expires = row.state.expires if isinstance(row.state, Pending) else None
     return {
@@ -91,6 +91,6 @@ def row_of(row: GrantRow) -> dict[str, Any]:
         "message": row.binding_message,
         "asked": rfc3339(row.asked),
         "expires": None if expires is None else rfc3339(expires),
-        "status": status_of(row.state),
+        "status": status or status_of(row.state),
         "details": format_details(asks),
     }

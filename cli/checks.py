@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
@@ -12,15 +12,19 @@ from typing import Final, Literal
 import msgspec
 
 from cli import agent, state
+from cli.asked import fetch
+from cli.doubts import doubt, end
 from cli.errors import CliError
 from cli.passphrase import PassphraseSource
 from cli.render import count, duration
 from cli.session import http_of, unlocked
 from cli.state import Profile
 from gateway import wire
+from gateway.client.answered import doubtful
 from gateway.client.errors import ClientError, DistrustError, UnreachableError
 from vault.ids import VaultId
 from vault.store.paths import DataDir
+from vault.store.records import GrantRow
 
 State = Literal["ok", "warn", "fail"]
 OK: Final = "ok"
@@ -160,7 +164,7 @@ def keys(seconds_left: int | None) -> Iterator[Check]:
 
 
 def history(home: Path, passphrase: PassphraseSource, *, given: bool) -> Iterator[Check]:
-    """Whether the server shows the vault that this computer has seen, and serves its grants."""
+    """Whether the server shows the vault that this computer has seen, and serves its grants: the person's."""
     if not given:
         yield Check(
             "history", "warn", "not checked: the vault is locked", "unlock it with: hypertouch unlock"
@@ -169,7 +173,9 @@ def history(home: Path, passphrase: PassphraseSource, *, given: bool) -> Iterato
     try:
         with unlocked(home, passphrase) as session:
             overview = session.ask(wire.GetOverview(), wire.Overview)
+            session.ask(wire.GetRules(), wire.StandingRulesReply)  # held against what was seen of them
             seen = session.pins.head.number
+            doubts = doubtful(session, fetch(session))
     except DistrustError as error:
         yield Check(
             "history",
@@ -181,6 +187,7 @@ def history(home: Path, passphrase: PassphraseSource, *, given: bool) -> Iterato
         yield Check("history", "fail", str(error), "mend what is above first")
     else:
         yield Check("history", "ok", f"{count(seen, 'entry', 'entries')} follow from what was seen before")
+        yield from _given(doubts)
         if overview.frozen:
             yield Check(
                 "clock",
@@ -188,6 +195,15 @@ def history(home: Path, passphrase: PassphraseSource, *, given: bool) -> Iterato
                 f"grants rest: the server's clock was found {overview.frozen}",
                 "set it right, then on that machine: hypertouch doctor --unfreeze",
             )
+
+
+def _given(doubts: Sequence[GrantRow]) -> Iterator[Check]:
+    """Whether every grant in force is one that the person gave."""
+    if not doubts:
+        yield Check("grants", "ok", "you gave every one that is in force")
+        return
+    more = f"; and {count(len(doubts) - 1, 'more grant')} like that" if len(doubts) > 1 else ""
+    yield Check("grants", "fail", doubt(doubts[0]) + more, f"end it: hypertouch {end(doubts[0])}")
 
 
 def _bridges(data: DataDir) -> Iterator[Check]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from cli import options
 from cli.ask import confirm, require_terminal
 from cli.asked import fetch, status_of
 from cli.card import revoked
+from cli.doubts import doubted, status_in
 from cli.errors import ConflictError
 from cli.passphrase import PassphraseSource
 from cli.render import ago, count, date, emit, escape, iso_duration, table
@@ -45,9 +47,10 @@ def list_(passphrase: PassphraseSource, home: Path, as_json: bool) -> None:
     """List grants, those in force and those that ended."""
     with unlocked(home, passphrase) as session:
         found = [row for row in fetch(session) if terms_of(row) is not None]
+        doubts = doubted(session, found)
         read = readings_of(session) if found else Counter()
         now = session.clock()
-    rows = [row_of(row, read, now) for row in found]
+    rows = [row_of(row, read, now, doubts) for row in found]
     text = table(
         ["GRANT", "BRAND", "READS", "STATUS", "UNTIL", "HAS READ"],
         [
@@ -76,6 +79,7 @@ def show(id: str, passphrase: PassphraseSource, home: Path, as_json: bool) -> No
     """Show exactly what one grant gives."""
     with unlocked(home, passphrase) as session:
         row = find(session, id)
+        doubts = doubted(session, [row])
         read = readings_of(session)
         names = devices.fetch(session).names()
         now = session.clock()
@@ -83,7 +87,7 @@ def show(id: str, passphrase: PassphraseSource, home: Path, as_json: bool) -> No
     if terms is None:
         raise ConflictError("this request was not approved", "see: hypertouch request show ID")
     called = {device.text: name for device, name in names.items()}
-    answer = row_of(row, read, now) | {
+    answer = row_of(row, read, now, doubts) | {
         "selectors": [
             msgspec.to_builtins(one) | {"resolution": terms.resolution_of(one)} for one in terms.selectors
         ],
@@ -116,7 +120,6 @@ def revoke(id: str, yes: bool, passphrase: PassphraseSource, home: Path, as_json
     if not yes:
         require_terminal("--yes")
     with unlocked(home, passphrase) as session:
-        session.doubts = False  # also one that the person never gave can be ended
         row = find(session, id)
         terms = terms_of(row)
         if isinstance(row.state, Ended):
@@ -169,7 +172,7 @@ def readings_of(session: Session) -> Counter[str]:
     return read
 
 
-def row_of(row: GrantRow, read: Counter[str], now: int) -> dict[str, Any]:
+def row_of(row: GrantRow, read: Counter[str], now: int, doubts: Set[bytes]) -> dict[str, Any]:
     """A grant for programs."""
     terms = terms_of(row)
     over = isinstance(row.state, Active) and terms is not None and now >= terms.access_until * 1000
@@ -179,7 +182,7 @@ def row_of(row: GrantRow, read: Counter[str], now: int) -> dict[str, Any]:
         "brand": row.brand_name,
         "brand_id": BrandId(row.brand).text,
         "kinds": list(terms.kinds) if terms else [],
-        "status": "expired" if over else status_of(row.state),
+        "status": "expired" if over else status_in(row, doubts),
         "access_until": format_time(terms.access_until) if terms else None,
         "readings": read[GrantId(row.grant).text],
         "picked_up": None if row.picked_up is None else rfc3339(row.picked_up),

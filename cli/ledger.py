@@ -58,15 +58,16 @@ def log(
 @options.yes
 @with_vault
 def verify(accept: bool, yes: bool, passphrase: PassphraseSource, home: Path, as_json: bool) -> None:
-    """Check that nothing in the ledger was changed, left out or turned back."""
+    """Check that nothing in the ledger, nor your standing rules, was changed, left out or turned back."""
     with unlocked(home, passphrase) as session:
         if accept:
-            say(f"This computer has seen {count(session.pins.head.number, 'entry', 'entries')}.")
+            say(f"This computer has seen {_seen(session)}.")
             confirm("Believe what the server shows now, although it may be less?", yes=yes)
             session.accept()
             state.update(home, lambda profile: with_pins(profile, session.pins))
         try:
             entries = sum(1 for _ in session.ledger())
+            session.ask(wire.GetRules(), wire.StandingRulesReply)  # held against what was seen of them
         except (DistrustError, AnswerError):
             if as_json:
                 emit({"ok": False, "entries": session.pins.head.number, "head": _head(session)}, as_json)
@@ -163,6 +164,11 @@ def _names(session: Session) -> dict[str, str]:
     for row in session.ask(wire.GetGrants(), wire.Grants).grants:
         names.setdefault(BrandId(row.brand).text, row.brand_name)
     return names
+
+
+def _seen(session: Session) -> str:
+    entries = count(session.pins.head.number, "entry", "entries")
+    return f"{entries} and version {session.pins.rules} of your rules" if session.pins.rules else entries
 
 
 def _head(session: Session) -> str:

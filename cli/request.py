@@ -16,6 +16,7 @@ from cli.asked import ANSWERED, fetch, find, is_waiting, require_waiting, row_of
 from cli.card import QUESTION, request_card
 from cli.change import change
 from cli.choice import Choice, narrowing
+from cli.doubts import doubted, status_in
 from cli.draft import kinds_of
 from cli.errors import CancelledError, ConflictError, NotFoundError, RefusedError, UsageError
 from cli.passphrase import PassphraseSource
@@ -60,11 +61,13 @@ def list_(
     deadline = time.monotonic() + (span(wait) if wait else 0)
     with unlocked(home, passphrase) as session:
         while True:
-            found = [row for row in fetch(session) if everything or is_waiting(row, session.clock())]
+            there = fetch(session)
+            found = [row for row in there if everything or is_waiting(row, session.clock())]
             if found or time.monotonic() >= deadline:
                 break
             time.sleep(min(PAUSE_S, max(0.0, deadline - time.monotonic())))
-    rows = [row_of(row) for row in found]
+        doubts = doubted(session, there)
+    rows = [row_of(row, status_in(row, doubts)) for row in found]
     now = now_ms()
     text = table(
         ["REQUEST", "BRAND", "ASKS FOR", "WHY", "STATUS", "ASKED"],
@@ -74,7 +77,7 @@ def list_(
                 row.brand_name,
                 ", ".join(label_of(kind) for kind in kinds_of(asks_of(row))),
                 why_of(row),
-                status_of(row.state),
+                status_in(row, doubts),
                 ago(row.asked, now),
             )
             for row in found
@@ -94,7 +97,8 @@ def show(id: str, choice: Choice, passphrase: PassphraseSource, home: Path, as_j
     with unlocked(home, passphrase) as session:
         row = find(session, id)
         if not is_waiting(row, session.clock()):
-            emit(row_of(row), as_json, f"{escape(row.brand_name)}: {status_of(row.state)}")
+            status = status_in(row, doubted(session, [row]))
+            emit(row_of(row, status), as_json, f"{escape(row.brand_name)}: {status}")
             return
         archive = Archive(session)
         offer = _warned(session, archive, _offer(session, archive, row, choice))

@@ -8,6 +8,7 @@ from typing import Any
 import rich_click as click
 
 from cli.asked import find, status_of
+from cli.doubts import require_given
 from cli.errors import ConflictError
 from cli.passphrase import PassphraseSource
 from cli.render import emit, escape
@@ -44,6 +45,7 @@ def resume(id: str, passphrase: PassphraseSource, home: Path, as_json: bool) -> 
         row = find(session, id)
         if not isinstance(row.state, Paused):
             raise ConflictError("this grant is not paused", f"it is {status_of(row.state)}")
+        require_given(session, row)
         session.tell(wire.PauseGrant(GrantId(row.grant), paused=False), wire.Done)
     emit(_plain(row, "active"), as_json, f"{escape(row.brand_name)} can read again, but nothing of the pause")
     suggest(as_json, (f"grant show {GrantId(row.grant).short}", "see what it gives"))

@@ -10,6 +10,7 @@ from cli import options
 from cli.ask import confirm, require_terminal, say
 from cli.asked import find, status_of
 from cli.choice import Choice, narrowing
+from cli.doubts import require_given
 from cli.errors import ConflictError, UsageError
 from cli.passphrase import PassphraseSource
 from cli.progress import Bar
@@ -90,10 +91,11 @@ def extend(
 
 
 def _in_force(session: Session, id: str) -> tuple[GrantRow, Terms]:
-    """The grant and what it gives now; raises ConflictError where it gives nothing."""
+    """The grant and what it gives now; raises ConflictError, and RefusedError where it is nobody's."""
     row = find(session, id)
     if not isinstance(row.state, Active):
         raise ConflictError("this grant is not in force", f"it is {status_of(row.state)}")
+    require_given(session, row)
     return row, row.state.terms
 
 

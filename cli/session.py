@@ -137,7 +137,7 @@ def profile_of(name: str, http: Http, ca_pem: str, opened: Opened, identity: Ide
         hpke_public=pins.hpke_public,
         verify_key=pins.verify_key,
         suite=pins.suite,
-        pin=Pin(pins.head, pins.generation),
+        pin=Pin.of(pins),
     )
 
 
@@ -165,4 +165,4 @@ def pick(items: Iterable[T], text: str, id_of: Callable[[T], I], noun: str, hint
 
 def with_pins(profile: Profile, pins: Pins) -> Profile:
     """The profile with these pins, whatever it had before."""
-    return msgspec.structs.replace(profile, pin=Pin(pins.head, pins.generation))
+    return msgspec.structs.replace(profile, pin=Pin.of(pins))

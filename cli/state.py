@@ -1,7 +1,8 @@
 """What this computer remembers of the vault: one profile file, written whole, readable by its owner alone.
 
 The profile holds no unlocked secret: the client's key is sealed, the owner's keys in it are public. It pins
-what the server must not change or roll back: the owner's keys, the suite, the ledger's head, the generation.
+what the server must not change or roll back: the owner's keys, the suite, the ledger's head, the generation,
+the standing rules.
 """
 
 from __future__ import annotations
@@ -27,6 +28,13 @@ class Pin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     head: Head = Head()
     generation: int = 0  # of the live file
+    rules: int = 0  # the version of the newest standing rules; a profile of before there were any has none
+    rules_hash: bytes = b""
+
+    @classmethod
+    def of(cls, pins: Pins) -> Pin:
+        """What a session has seen."""
+        return cls(pins.head, pins.generation, pins.rules, pins.rules_hash)
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,8 +54,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def pins(self) -> Pins:
         """What this computer holds the server to."""
-        vault = VaultId.parse(self.vault)
-        return Pins(vault, self.hpke_public, self.verify_key, self.suite, self.pin.head, self.pin.generation)
+        vault, pin = VaultId.parse(self.vault), self.pin
+        seen = pin.head, pin.generation, pin.rules, pin.rules_hash
+        return Pins(vault, self.hpke_public, self.verify_key, self.suite, *seen)
 
 
 def load(home: Path) -> Profile:
@@ -89,7 +98,6 @@ def keep(home: Path, pins: Pins) -> None:
     """Remember how far the vault has been seen; what another command saw meanwhile is never forgotten."""
 
     def forward(profile: Profile) -> Profile:
-        seen = further(profile.pins(), pins)
-        return msgspec.structs.replace(profile, pin=Pin(seen.head, seen.generation))
+        return msgspec.structs.replace(profile, pin=Pin.of(further(profile.pins(), pins)))
 
     update(home, forward)

@@ -9,7 +9,9 @@ from typing import Any
 import rich_click as click
 
 from cli import agent, bridging, options, state
+from cli.asked import fetch
 from cli.checks import OK, Check, all_checks, failed
+from cli.doubts import doubted
 from cli.errors import CliError, ExitCode
 from cli.node import call
 from cli.passphrase import PassphraseSource
@@ -21,7 +23,7 @@ from gateway import wire
 from gateway.client.errors import ClientError
 from gateway.client.read import Archive, is_reading
 from gateway.client.session import Session
-from vault.ids import VaultId
+from vault.ids import GrantId, VaultId
 from vault.store.paths import DataDir
 
 SIGNS = {"ok": "ok  ", "warn": "note", "fail": "BAD "}
@@ -103,6 +105,7 @@ def is_reachable(profile: Profile) -> bool:
 def _inside(session: Session) -> dict[str, Any]:
     overview = session.ask(wire.GetOverview(), wire.Overview)
     now = session.clock()
+    doubts = doubted(session, fetch(session))
     today = Archive(session).readings(midnight(now), now + 1, is_reading)
     return {
         "devices": overview.devices,
@@ -111,6 +114,7 @@ def _inside(session: Session) -> dict[str, Any]:
         "readings": overview.readings,
         "readings_today": sum(1 for _ in today),
         "frozen": overview.frozen,
+        "unproven": sorted(GrantId(one).text for one in doubts),
     }
 
 

@@ -130,7 +130,7 @@ SCHEMAS: dict[str, Any] = {
     "status": answer(
         vault=str, name=str, server=str, reachable=bool, unlocked=bool, locks_in_seconds=int | None,
         devices=int, pending=int, active=int, readings=int, readings_today=int, frozen=str,
-        bridges=many(BRIDGE),
+        unproven=list[str], bridges=many(BRIDGE),
     ),
     "doctor": answer(ok=bool, checks=many(CHECK)),
     "device add": DEVICE,

@@ -9,8 +9,10 @@ from typing import get_args
 import pytest
 
 from cli.ledger import sentence
+from gateway import wire
 from tests.cli_world import Desk, desk, open_desk
 from tests.test_cli_request import ask, minutely
+from vault.ids import VaultId
 from vault.ledger import Entry, What
 
 __all__ = ["desk", "open_desk"]
@@ -119,3 +121,29 @@ def test_after_a_restored_backup_a_person_may_accept_what_is_there(open_desk: De
     assert open_desk.json("device", "list") == []
     open_desk.add_device("lamp")
     assert open_desk.run("device", "list").status == 0
+
+
+def test_standing_rules_that_are_turned_back_are_noticed_and_may_be_accepted(
+    open_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_desk.run("rule", "add", "no history")
+    older = open_desk.host.read(open_desk.vault, wire.GetRules())
+    open_desk.run("rule", "add", "never marketing")
+    assert open_desk.json("ledger", "verify")["ok"] is True  # the control
+    true = open_desk.host.read
+
+    def lying(vault: VaultId, call: wire.OwnerRead) -> wire.AnyReply:
+        return older if isinstance(call, wire.GetRules) else true(vault, call)
+
+    monkeypatch.setattr(open_desk.host, "read", lying)
+    for line in ("rule list", "rule add never energy", "ledger verify"):
+        done = open_desk.run(*line.split())
+        assert (done.status, done.out) == (1, ""), line
+        assert "older standing rules" in done.err
+    checks = {one["check"]: one for one in json.loads(open_desk.run("doctor", "--json").out)["checks"]}
+    assert (checks["history"]["state"], "older" in checks["history"]["what"]) == ("fail", True)
+    accepted = open_desk.run("ledger", "verify", "--accept", "--yes")
+    assert (accepted.status, "version 2 of your rules" in accepted.err) == (0, True)
+    assert open_desk.json("rule", "list")["version"] == 1
+    monkeypatch.setattr(open_desk.host, "read", true)
+    assert open_desk.json("rule", "list")["version"] == 2

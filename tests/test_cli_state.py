@@ -37,6 +37,15 @@ def test_what_is_saved_is_loaded(home: Path) -> None:
     assert state.load(home) == PROFILE
 
 
+def test_a_profile_of_before_there_were_rules_is_loaded(home: Path) -> None:
+    plain = msgspec.to_builtins(PROFILE)
+    del plain["pin"]["rules"], plain["pin"]["rules_hash"]
+    home.mkdir(mode=0o700)
+    homes.write_private(home / "profile", msgspec.json.encode(plain))
+    assert state.load(home) == PROFILE
+    assert (state.load(home).pins().rules, state.load(home).pins().rules_hash) == (0, b"")
+
+
 def test_without_a_profile_there_is_no_vault(home: Path) -> None:
     with pytest.raises(NoVaultError) as raised:
         state.load(home)
@@ -150,7 +159,9 @@ def test_a_write_that_fails_leaves_the_old_profile_and_no_other_file(
 def test_pins_only_move_forward(home: Path) -> None:
     state.save(home, PROFILE)
     pins = PROFILE.pins()
-    ahead = msgspec.structs.replace(pins, head=Head(9, b"i" * 32), generation=4)
+    ahead = msgspec.structs.replace(
+        pins, head=Head(9, b"i" * 32), generation=4, rules=2, rules_hash=b"r" * 32
+    )
     for seen, expected in ((pins, pins), (ahead, ahead), (pins, ahead)):
         state.keep(home, seen)
         assert state.load(home).pins() == expected

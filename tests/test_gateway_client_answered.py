@@ -1,4 +1,4 @@
-"""What a rule answered is worked out again by the client: what no rule of the owner gives is nobody's."""
+"""What a grant gives is worked out again by the client: what nobody gave is told, and gets no key."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import msgspec
 import pytest
 
 from gateway import wire
-from gateway.client.answered import given_terms
+from gateway.client.answered import doubtful, given_terms
 from gateway.client.approve import in_force, revise
-from gateway.client.errors import ImpostorError
+from gateway.client.errors import ForkedError, ImpostorError, RolledBackError
 from gateway.client.read import Archive
 from gateway.client.recipients import look
+from gateway.client.rules import set_rules, standing
 from policies.grant import Active
 from policies.iso8601 import DAY
 from policies.rules import Rule, Rules, encode_rules
@@ -22,7 +23,7 @@ from tests.client_world import Person, number
 from tests.owner_host import START, Clock, OwnerHost, serve
 from tests.test_gateway_client_approve import ENERGY_ASK, row_of
 from vault.ids import GrantId, VaultId
-from vault.statement import StandingRules, sign
+from vault.statement import Signed, StandingRules, sign
 from vault.store.records import GrantRow
 
 ALLOW = Rule(do="allow", kind="energy", days=30)
@@ -33,13 +34,16 @@ class Host(OwnerHost):
     """Shows what it is told to show."""
 
     lie: str = ""
+    shown: list[Signed] | None = None  # as the standing rules
 
     def read(self, vault: VaultId, call: wire.OwnerRead) -> wire.AnyReply:
         answer = super().read(vault, call)
         if isinstance(answer, wire.Grants) and self.lie:
             return wire.Grants([getattr(self, self.lie)(row) for row in answer.grants])
-        if isinstance(answer, wire.StandingRulesReply) and self.lie == "no_rules":
-            return wire.StandingRulesReply([])
+        if isinstance(answer, wire.StandingRulesReply):
+            if self.lie == "no_rules":
+                return wire.StandingRulesReply([])
+            return wire.StandingRulesReply(self.shown if self.shown is not None else answer.signed)
         return answer
 
     def no_rules(self, row: GrantRow) -> GrantRow:
@@ -84,31 +88,90 @@ def test_what_a_rule_gave_is_believed_when_it_comes_out_the_same(tmp_path: Path)
         assert isinstance(row.state, Active)
         assert row.rule is not None
         assert given_terms(session, row) == row.state.terms
+        assert doubtful(session, [row]) == []
         assert [reader.grant for reader in look(session).readers] == [grant]
 
 
-@pytest.mark.parametrize("lie", ["wider", "later", "of_other_rules", "no_rules"])
-def test_terms_that_no_rule_gives_are_noticed_by_whatever_lists_grants(tmp_path: Path, lie: str) -> None:
+@pytest.mark.parametrize("lie", ["wider", "later", "of_other_rules", "no_rules", "of_nobody"])
+def test_a_grant_that_nobody_gave_is_told_and_gets_nothing_more(tmp_path: Path, lie: str) -> None:
+    """Listing goes on: the person must be able to see it, and to end it."""
     with ruled(tmp_path / "data") as (host, person, grant), person.session() as session:
-        row_of(session, grant)  # the control
+        assert [reader.grant for reader in look(session).readers] == [grant]  # the control
+        if lie == "no_rules":  # to a computer that never saw them; one that did is told of older rules
+            session.pins = msgspec.structs.replace(session.pins, rules=0, rules_hash=b"")
         host.lie = lie
+        row, asks = row_of(session, grant)
+        assert [one.grant for one in doubtful(session, [row])] == [grant]
+        assert look(session).readers == ()
         with pytest.raises(ImpostorError):
-            row_of(session, grant)
-
-
-def test_a_grant_that_is_said_to_be_signed_and_is_not_gets_no_key(tmp_path: Path) -> None:
-    with ruled(tmp_path / "data") as (host, person, _), person.session() as session:
-        host.lie = "of_nobody"
+            given_terms(session, row)
+        assert isinstance(row.state, Active)
         with pytest.raises(ImpostorError):
-            look(session)
-
-
-def test_one_that_nobody_gave_can_still_be_found_and_ended(tmp_path: Path) -> None:
-    with ruled(tmp_path / "data") as (host, person, grant), person.session() as session:
-        host.lie = "wider"
-        session.doubts = False
-        row, _ = row_of(session, grant)
+            revise(session, Archive(session), row, asks, row.state.terms)
         session.tell(wire.Revoke(row.grant), wire.Done)
+        host.lie = ""
+        assert doubtful(session, [row_of(session, grant)[0]]) == []  # it is not in force any more
+
+
+def test_terms_beside_a_statement_are_those_that_were_signed(tmp_path: Path) -> None:
+    with ruled(tmp_path / "data") as (host, person, grant), person.session() as session:
+        row, asks = row_of(session, grant)
+        assert isinstance(row.state, Active)
+        revise(session, Archive(session), row, asks, row.state.terms)  # signed from now on
+        assert doubtful(session, [row_of(session, grant)[0]]) == []
+        host.lie = "wider"
+        row, asks = row_of(session, grant)
+        assert [one.grant for one in doubtful(session, [row])] == [grant]
+        assert look(session).readers == ()
+        with pytest.raises(ImpostorError):
+            in_force(session, row)
+
+
+def test_standing_rules_that_were_seen_cannot_be_rolled_back(tmp_path: Path) -> None:
+    with ruled(tmp_path / "data") as (host, person, _):
+        with person.session() as session:
+            first = session.ask(wire.GetRules(), wire.StandingRulesReply).signed
+            set_rules(session, standing(session), Rules())
+            assert session.pins.rules == 2  # pinned as it is set, not when it is shown
+            both = session.ask(wire.GetRules(), wire.StandingRulesReply).signed
+        ours, vault, key = Rules(rules=(ALLOW,)), person.vault, person.owner.signing
+        other = sign(key, vault, StandingRules(2, encode_rules(ours), host.clock()))
+        third = sign(key, vault, StandingRules(3, encode_rules(ours), host.clock()))
+        unsigned = Signed(third.body, both[0].signature)
+        lies = {
+            "an older version": (first, RolledBackError),
+            "none": ([], RolledBackError),
+            "another of the same number": ([*first, other], ForkedError),
+            "a newer one after another": ([*first, other, third], ForkedError),
+            "a newer one without ours": ([*first, third], ForkedError),
+            "one twice": ([*both, other], ForkedError),
+            "out of order": (both[::-1], ForkedError),
+            "one that is not signed": ([*both, unsigned], ImpostorError),
+        }
+        for name, (shown, error) in lies.items():
+            host.shown = shown
+            with person.session() as session, pytest.raises(error, match="standing rules"):
+                standing(session)
+            assert person.pins.rules == 2, name
+        for shown in (both, [*both, third]):  # the control: what goes on is believed, and pinned
+            host.shown = shown
+            with person.session() as session:
+                assert standing(session).version == len(shown)
+            assert person.pins.rules == len(shown)
+
+
+def test_older_rules_are_believed_again_when_the_person_says_so(tmp_path: Path) -> None:
+    with ruled(tmp_path / "data") as (host, person, _):
+        with person.session() as session:
+            host.copy(tmp_path / "copy")
+            set_rules(session, standing(session), Rules())
+        host.turn_back(tmp_path / "copy")
+        with person.session() as session:
+            session.accept()
+            assert (session.pins.rules, standing(session).version) == (1, 1)
+            host.shown = []
+            with pytest.raises(RolledBackError):  # and are held to from then on
+                standing(session)
 
 
 def test_a_grant_by_rule_is_narrowed_by_the_person_and_is_theirs_from_then_on(tmp_path: Path) -> None:

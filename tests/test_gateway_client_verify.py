@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -117,6 +118,9 @@ def test_of_two_commands_that_ran_at_once_the_further_pin_is_kept() -> None:
     assert further(near, far) == further(far, near) == far
     restored = pinned(HEADS[1], 9)
     assert further(far, restored) == restored
+    ruled = msgspec.structs.replace(near, rules=2, rules_hash=b"two")
+    both = msgspec.structs.replace(far, rules=2, rules_hash=b"two")
+    assert further(ruled, far) == further(far, ruled) == both
 
 
 def test_another_vaults_ledger_does_not_follow() -> None:

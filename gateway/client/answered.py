@@ -1,25 +1,52 @@
 """What a grant gives by the owner's own word: their signed statement, or their signed rules.
 
-A host that shows a grant without either shows one that nobody made.
+A grant in force that has neither is *doubtful*: the host invented it or changed it, or a later version of
+the tables comes to other terms than the rules once gave.  It gets no key from this client, and the person is
+told.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import cached_property
 
 from gateway import wire
 from gateway.client.errors import ImpostorError
 from gateway.client.session import Session
-from policies.grant import Active, Paused, Preparing
-from policies.terms import Terms
+from policies.grant import Active, Paused, Preparing, Terms
+from policies.rules import Rules
 from vault.errors import VaultError
 from vault.ids import BrandId, DeviceId, GrantId
-from vault.statement import GrantStatement, Signed, verify
-from vault.store.records import GrantRow, RuleAnswer
+from vault.statement import GrantStatement, Signed, StandingRules, verify
+from vault.store.records import DeviceRow, GrantRow
 from vault.store.ruling import read_rules, upheld
 
 UNRULED = "the host shows a grant that none of your rules gave"
+UNSIGNED = "the host shows a grant with other terms than you signed"
+
+
+def doubtful(session: Session, rows: Iterable[GrantRow]) -> list[GrantRow]:
+    """The grants in force of which nothing shows that the owner gave them, with exactly these terms.
+
+    Raises:
+        DistrustError: the rules that the host shows are older than those this client has seen, or not signed.
+    """
+    word = _Word(session)
+    found: list[GrantRow] = []
+    for row in rows:
+        if isinstance(row.state, Preparing | Active | Paused):
+            try:
+                word.given(row)
+            except ImpostorError:
+                found.append(row)
+    return found
+
+
+def given_terms(session: Session, row: GrantRow) -> Terms:
+    """The terms of a grant that lives; raises ImpostorError where it is doubtful."""
+    return _Word(session).given(row)
 
 
 def read_statement(session: Session, row: GrantRow) -> GrantStatement:
@@ -34,35 +61,36 @@ def read_statement(session: Session, row: GrantRow) -> GrantStatement:
     return statement
 
 
-def given_terms(session: Session, row: GrantRow) -> Terms:
-    """The terms of a grant that lives; raises ImpostorError where the owner never said so."""
-    if row.rule is None:
-        return read_statement(session, row).terms
-    state = row.state
-    if not isinstance(state, Preparing | Active | Paused):
-        raise ImpostorError(UNRULED)
-    _uphold(session, row, row.rule, state.terms)
-    return state.terms
+class _Word:
+    """What the owner signed, asked for once and only where a grant is by rule."""
 
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
-def check_answers(session: Session, rows: Iterable[GrantRow]) -> None:
-    """Work out again what rules answered while this client was away; raises ImpostorError."""
-    for row in rows:
-        if row.rule is not None and isinstance(row.state, Preparing | Active | Paused):
-            _uphold(session, row, row.rule, row.state.terms)
+    def given(self, row: GrantRow) -> Terms:
+        """The terms that are in force; raises ImpostorError."""
+        if not isinstance(row.state, Preparing | Active | Paused):
+            raise ImpostorError("this grant is not in force")
+        terms = row.state.terms
+        if row.rule is None:
+            if read_statement(self._session, row).terms != terms:
+                raise ImpostorError(UNSIGNED)
+            return terms
+        at = row.rule.at
+        devices = [DeviceId(one.device).text for one in self._devices if one.created <= at]
+        if not upheld(self._versions, row.rule, BrandId(row.brand), row.ask, terms, devices):
+            raise ImpostorError(UNRULED)
+        return terms
 
+    @cached_property
+    def _versions(self) -> list[tuple[StandingRules, Rules]]:
+        """Every version that can be read; one of another version of this program gives nothing."""
+        pins, found = self._session.pins, list[tuple[StandingRules, Rules]]()
+        for signed in self._session.ask(wire.GetRules(), wire.StandingRulesReply).signed:
+            with suppress(VaultError):  # it is signed: that was verified as it came
+                found.append(read_rules(pins.verify_key, pins.vault, signed))
+        return found
 
-def _uphold(session: Session, row: GrantRow, answer: RuleAnswer, terms: Terms) -> None:
-    """The rules of that version, signed by the owner, come to exactly these terms; raises ImpostorError."""
-    pins = session.pins
-    try:
-        versions = [
-            read_rules(pins.verify_key, pins.vault, signed)
-            for signed in session.ask(wire.GetRules(), wire.StandingRulesReply).signed
-        ]
-    except VaultError:
-        raise ImpostorError("the host shows rules that are not signed by this vault's owner") from None
-    shown = session.ask(wire.GetDevices(), wire.Devices).devices
-    devices = [DeviceId(one.device).text for one in shown if one.created <= answer.at]
-    if not upheld(versions, answer, BrandId(row.brand), row.ask, terms, devices):
-        raise ImpostorError(UNRULED)
+    @cached_property
+    def _devices(self) -> list[DeviceRow]:
+        return self._session.ask(wire.GetDevices(), wire.Devices).devices

@@ -83,10 +83,9 @@ def revise(
 
 def in_force(session: Session, row: GrantRow) -> bytes:
     """What a change of a grant names as its predecessor; raises ImpostorError where nobody signed it."""
+    given_terms(session, row)
     if row.rule is not None:
-        given_terms(session, row)
         return hashlib.sha256(msgspec.msgpack.encode(row.rule)).digest()
-    read_statement(session, row)
     return hashlib.sha256(row.statement.body).digest() if row.statement is not None else b""
 
 

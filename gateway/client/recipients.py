@@ -16,7 +16,7 @@ from gateway.client.answered import doubtful
 from gateway.client.session import Session
 from policies.grant import Active, Gap, Paused, Preparing
 from policies.terms import Terms
-from vault.bucket import SPANS
+from vault.bucket import HOUR_MS, SPANS
 from vault.ids import DeviceId, GrantId
 from vault.segment import RAW, Lane, is_reserved
 from vault.store.records import BlackoutRow, GrantRow
@@ -97,16 +97,25 @@ class Known(NamedTuple):
     def withheld(self, kind: str, resolution: str, start: int) -> bool:
         """Whether a bucket is never sealed again: a blackout was made when it may have been sealed already.
 
-        Whoever read it then and reads it now would find in the difference what was blacked out.
+        Whoever read it then and reads it now would find in the difference what was blacked out.  So it is
+        with a day of which one hour may have been: the day without it, beside that hour, would tell.
         """
         end = start + SPANS[resolution]
-        return any(one.touches(kind, start, end) and one.made >= end for one in self.blackouts)
+        return any(
+            one.touches(kind, start, end) and one.made >= _hour_end(max(one.since * 1000, start))
+            for one in self.blackouts
+        )
 
     def readers_of(self, series: Series, resolution: str, since: int, until: int) -> tuple[Reader, ...]:
         """The grants that are given all of [since, until) of a series at this resolution."""
         return tuple(
             one for one in self.readers if one.resolution(series) == resolution and one.covers(since, until)
         )
+
+
+def _hour_end(time: int) -> int:
+    """When the hour of a time is over, milliseconds."""
+    return (time // HOUR_MS + 1) * HOUR_MS
 
 
 def meets(gaps: Iterable[Gap], since: int, until: int) -> bool:
@@ -134,10 +143,10 @@ def blackouts(session: Session) -> tuple[Blackout, ...]:
 
 def readers_in(session: Session, rows: Sequence[GrantRow]) -> Iterable[Reader]:
     """The live grants among these rows, but for doubtful ones."""
-    doubts = doubtful(session, rows)
+    doubts = {row.grant for row in doubtful(session, rows)}
     for row in rows:
         state = row.state
-        if not isinstance(state, Preparing | Active | Paused) or row in doubts:
+        if not isinstance(state, Preparing | Active | Paused) or row.grant in doubts:
             continue
         gaps = state.gaps
         if isinstance(state, Paused):  # until it goes on

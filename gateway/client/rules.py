@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway import wire
-from gateway.client.errors import ImpostorError
+from gateway.client.errors import AnswerError
 from gateway.client.session import Session
 from policies.rules import Rules, encode_rules
 from vault.errors import VaultError
@@ -22,14 +22,19 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 def standing(session: Session) -> Standing:
-    """The newest rules; raises ImpostorError where the owner did not sign them."""
+    """The newest rules.
+
+    Raises:
+        DistrustError: they are older than those this client has seen, or others, or not signed.
+        AnswerError: they are of another version of this program.
+    """
     versions = session.ask(wire.GetRules(), wire.StandingRulesReply).signed
     if not versions:
         return Standing()
     try:
         statement, rules = read_rules(session.pins.verify_key, session.pins.vault, versions[-1])
     except VaultError:
-        raise ImpostorError("the host shows rules that are not signed by this vault's owner") from None
+        raise AnswerError("your standing rules are of another version of this program") from None
     return Standing(statement.version, rules, statement.made)
 
 
@@ -39,9 +44,10 @@ def set_rules(session: Session, before: Standing, rules: Rules) -> Standing:
     Raises:
         ConflictError: they were changed meanwhile, from another computer.
         InvalidError: a rule names something that the host does not know.
+        DistrustError: as ``standing``.
     """
     now = session.clock()
     statement = StandingRules(before.version + 1, encode_rules(rules), now)
     signed = sign(session.owner.signing, session.pins.vault, statement)
-    session.tell(wire.SetRules(signed), wire.Done)
+    session.set_rules(signed)
     return Standing(statement.version, rules, now)

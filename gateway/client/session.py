@@ -16,12 +16,21 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway import wire
 from gateway.client.errors import REFUSALS, AnswerError, InvalidError, RefusalError, RolledBackError
 from gateway.client.http import Http
-from gateway.client.verify import OLDER, Pins, check_chain, check_overview, follow_page
+from gateway.client.verify import (
+    OLDER,
+    Pins,
+    check_chain,
+    check_overview,
+    follow_page,
+    follow_rules,
+    pin_rules,
+)
 from vault.errors import VaultError
 from vault.ids import ClientId, Entropy
 from vault.ledger import Entry, Head, SealedEntry, open_entry
 from vault.person import Owner
 from vault.segment import SegmentHeader, open_owner_box
+from vault.statement import Signed
 from vault.store.records import SegmentRow
 
 R = TypeVar("R", bound=wire.Reply)
@@ -39,10 +48,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class Session:
-    """Speaks for the owner.  ``keep`` is told every time the pins have moved.
-
-    With ``doubts`` False, grants are shown although none of the owner's rules gave them: to end them.
-    """
+    """Speaks for the owner.  ``keep`` is told every time the pins have moved."""
 
     def __init__(
         self,
@@ -61,7 +67,6 @@ class Session:
         self.clock = clock
         self.entropy = entropy
         self.identity = identity
-        self.doubts = True
         self._keep = keep
         self._followed = False
         self._changed = False
@@ -82,17 +87,15 @@ class Session:
         """What a read answers.
 
         Raises:
-            DistrustError: the host shows another vault than the pinned one.
+            DistrustError: the host shows another vault, or other standing rules, than the pinned ones.
             RefusalError, UnreachableError, AnswerError
         """
         self._follow_once()
         answer = self._exchange(call, reply)
         if isinstance(answer, wire.Overview):
             check_overview(self.pins, answer)
-        if isinstance(answer, wire.Grants) and self.doubts:
-            from gateway.client.answered import check_answers  # it asks more of this session
-
-            check_answers(self, answer.grants)
+        if isinstance(answer, wire.StandingRulesReply):
+            self._move(follow_rules(self.pins, answer.signed))
         return answer
 
     def tell(self, call: wire.OwnerWrite, reply: type[R]) -> R:
@@ -100,6 +103,11 @@ class Session:
         self._follow_once()
         self._changed = True
         return self._exchange(call, reply)
+
+    def set_rules(self, signed: Signed) -> None:
+        """Put the next standing rules in force; from then on the host is held to them.  Raises as ``ask``."""
+        self.tell(wire.SetRules(signed), wire.Done)
+        self._move(pin_rules(self.pins, signed))
 
     def follow(self) -> None:
         """Follow the ledger from the pinned head to the host's; raises as ``ask``."""
@@ -133,7 +141,9 @@ class Session:
 
         Only on the person's word: after a restored backup this is how a client goes on.
         """
-        self._move(self._follow_from(msgspec.structs.replace(self.pins, head=Head(), generation=0)))
+        afresh = msgspec.structs.replace(self.pins, head=Head(), generation=0, rules=0, rules_hash=b"")
+        shown = self._exchange(wire.GetRules(), wire.StandingRulesReply).signed
+        self._move(follow_rules(self._follow_from(afresh), shown))
         self._followed = True
         return self.pins.head
 
