@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from policies.groups import members
 from policies.kinds import Catalogue
 from policies.purposes import Purposes
-from policies.rules import DETAILS, Rule, Rules, check_rules, within
+from policies.rules import Rule, Rules, check_rules, within
+from policies.wishes import RESOLUTIONS_SUPPORTED
 
 _Condition = tuple[str, str, str, str]
 
@@ -79,10 +80,11 @@ def _is_stricter(one: Rule, other: Rule, catalogue: Catalogue) -> bool:
     """Whether a limit leaves nothing for another of the same dimension to take away."""
     if one.detail and other.detail:
         kinds = [catalogue.kind(name) for name in _kinds(other, catalogue)]
-        left = {(kind.name, given) for kind in kinds for given in DETAILS if within(one.detail, kind, given)}
-        more = {
-            (kind.name, given) for kind in kinds for given in DETAILS if within(other.detail, kind, given)
-        }
+        given = [(kind, name) for kind in kinds for name in RESOLUTIONS_SUPPORTED]
+        left, more = (
+            {(kind.name, name) for kind, name in given if within(detail, kind, name)}
+            for detail in (one.detail, other.detail)
+        )
         return left < more or (left == more and _condition(one) != _condition(other))
     for less, much in ((one.days, other.days), (one.history, other.history), (other.every, one.every)):
         if less is not None and much is not None:

@@ -10,7 +10,9 @@ import re
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-DAY = 86_400  # seconds; UTC days have no leap seconds here
+HOUR = 3600  # seconds
+DAY = 24 * HOUR  # UTC days have no leap seconds here
+MAX_DAYS = 3653  # ten years: nothing is asked, given, ruled or kept back for longer
 LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z; what is larger is milliseconds by mistake
 
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
@@ -88,7 +90,7 @@ def parse_span(text: str) -> int:
     if not found:
         raise ValueError("not an ISO 8601 duration of days, hours, minutes and seconds")
     days, hours, minutes, seconds = (int(count or 0) for count in found.groups())
-    return days * DAY + hours * 3600 + minutes * 60 + seconds
+    return days * DAY + hours * HOUR + minutes * 60 + seconds
 
 
 def format_span(seconds: int) -> str:

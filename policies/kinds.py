@@ -14,6 +14,8 @@ from typing import Literal
 
 import msgspec
 
+from policies.iso8601 import DAY, HOUR
+
 ValueType = Literal["number", "boolean", "text", "place", "event"]
 Tier = Literal["ordinary", "personal", "special"]
 
@@ -27,7 +29,7 @@ RESOLUTIONS: Mapping[ValueType, tuple[str, ...]] = {
 }
 
 # Seconds of a bucket, by resolution; of cells it is the time that a dwell is told for.
-SPANS: Mapping[str, int] = {"raw": 0, "hour": 3600, "day": 86_400, "h3-7": 3600, "h3-5": 3600}
+SPANS: Mapping[str, int] = {"raw": 0, "hour": HOUR, "day": DAY, "h3-7": HOUR, "h3-5": HOUR}
 
 
 class Kind(msgspec.Struct, frozen=True):

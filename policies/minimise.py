@@ -22,13 +22,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from policies.errors import TermsError
-from policies.iso8601 import DAY
-from policies.kinds import SPANS as SPANS
-from policies.kinds import Kind
+from policies.iso8601 import DAY, MAX_DAYS
+from policies.kinds import SPANS, Kind
 
 DROPPABLE: Final = ("accuracy", "low", "high", "squares", "seconds")
 MINUTES: Final = 1440  # of a day
-MAX_EVERY: Final = 3653 * DAY  # seconds
+MAX_EVERY: Final = MAX_DAYS * DAY  # seconds
 MAX_FEWEST: Final = 1_000_000
 
 _RAW: Final = "raw"

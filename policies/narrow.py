@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from policies.grant import Refusal
-from policies.iso8601 import DAY
+from policies.iso8601 import DAY, HOUR
 from policies.kinds import SPANS, catalogue
 from policies.minimise import Limit, whole_every
 from policies.request import MAX_SPAN, Ask
@@ -16,7 +16,7 @@ from policies.terms import Selector, Terms
 from policies.wishes import MODES_SUPPORTED, RESOLUTIONS_SUPPORTED, Mode
 
 DEFAULT_DURATION = 30 * DAY  # seconds; where neither the brand nor the person says
-LEEWAY = 3600  # seconds between settling the bounds and answering with them: two clocks, and time to look
+LEEWAY = HOUR  # seconds between settling the bounds and answering with them: two clocks, and time to look
 
 History: TypeAlias = Literal["none", "all"] | int  # an int is a number of days back from now
 

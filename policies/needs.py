@@ -13,7 +13,8 @@ from policies.iso8601 import DAY, parse_retention
 from policies.kinds import Catalogue
 from policies.purposes import PREFIX, Purposes
 from policies.request import Ask
-from policies.rules import DETAILS, within
+from policies.rules import within
+from policies.wishes import RESOLUTIONS_SUPPORTED
 
 MANY_KINDS = 8
 LONG_DAYS = 366
@@ -41,7 +42,8 @@ def read_needs(text: str) -> tuple[Need, ...]:
     """
     rows = msgspec.toml.decode(text, type=_Table).need
     for row in rows:
-        if row.group not in GROUPS or row.detail not in ("", *DETAILS) or not row.why.endswith("."):
+        known = row.group in GROUPS and row.detail in ("", *RESOLUTIONS_SUPPORTED)
+        if not known or not row.why.endswith("."):
             raise ValueError(f"a row for {row.purpose} names no group, no detail or no reason")
     if len({(row.purpose, row.group) for row in rows}) != len(rows):
         raise ValueError("a purpose needs a group twice")

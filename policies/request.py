@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from policies.errors import MalformedError, RequestError
-from policies.iso8601 import DAY, format_time, parse_retention, parse_time
+from policies.iso8601 import DAY, MAX_DAYS, format_time, parse_retention, parse_time
 from policies.kinds import Catalogue
 from policies.purposes import ROOT, Purposes
 from policies.strict import excerpt, load, unshowable
@@ -44,7 +44,7 @@ MAX_DATATYPES = 64
 MAX_RECIPIENTS = 32
 MAX_TEXT = 500  # characters
 MAX_NAME = 100  # characters
-MAX_SPAN = 3653 * DAY  # ten years, in seconds
+MAX_SPAN = MAX_DAYS * DAY  # seconds
 
 _T = TypeVar("_T")
 _TIME_HINT = "write it like 2026-01-31T00:00:00Z"

@@ -22,16 +22,16 @@ import msgspec
 
 from policies.errors import MalformedError, RulesError, TermsError
 from policies.groups import GROUPS
+from policies.iso8601 import MAX_DAYS
 from policies.kinds import RESOLUTIONS, Catalogue, Kind
 from policies.minimise import MINUTES, Limit
 from policies.purposes import ROOT, Purposes
 from policies.strict import canonical, excerpt, load
+from policies.wishes import RESOLUTIONS_SUPPORTED
 
 RULES_VERSION: Final = 1
 RULES_LABEL: Final = b"hypertouch 1 rules"
 MAX_RULES: Final = 256
-MAX_DAYS: Final = 3653
-DETAILS: Final = ("raw", "hour", "day", "h3-7", "h3-5")
 # What a limit can limit, and what each is where nothing is said.
 _SILENT: Final = {"detail": "", "days": None, "history": None, "answers": False, "every": None, "quiet": None}
 DIMENSIONS: Final = tuple(_SILENT)
@@ -74,8 +74,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise RulesError(f"the groups are {', '.join(GROUPS)}")
         if self.brand and not BRAND_ID.fullmatch(self.brand):
             raise RulesError("a brand is named by its id")
-        if self.detail and self.detail not in DETAILS:
-            raise RulesError(f"the details are {', '.join(DETAILS)}")
+        if self.detail and self.detail not in RESOLUTIONS_SUPPORTED:
+            raise RulesError(f"the details are {', '.join(RESOLUTIONS_SUPPORTED)}")
         self._check_numbers()
 
     def _check_numbers(self) -> None:

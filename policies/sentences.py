@@ -22,20 +22,21 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from policies.errors import RulesError
-from policies.iso8601 import DAY
+from policies.iso8601 import DAY, HOUR, MAX_DAYS
 from policies.kinds import Catalogue
 from policies.minimise import zone_of
 from policies.purposes import Purposes
-from policies.rules import DETAILS, MAX_DAYS, Rule, clock, minutes_of
+from policies.rules import Rule, clock, minutes_of
 from policies.strict import excerpt, unshowable
+from policies.wishes import RESOLUTIONS_SUPPORTED
 from policies.words import EVERYTHING, Subject, Words, words
 
 MAX_SENTENCE: Final = 300  # characters
 MAX_NAME: Final = 100  # characters of a brand's name; one that is longer is said by its id
-_UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": DAY}
+_UNITS: Final = {"second": 1, "minute": 60, "hour": HOUR, "day": DAY}
 _DETAILS: Final = {"hourly": "hour", "hours": "hour", "daily": "day", "days": "day", "every reading": "raw"}
 # Said in full, for "heart rate at rest" and "oxygen uptake at most" are kinds.
-_ANY_DETAIL: Final = "|".join([*DETAILS, *_DETAILS])
+_ANY_DETAIL: Final = "|".join([*RESOLUTIONS_SUPPORTED, *_DETAILS])
 _HINT: Final = "say for example 'never marketing', 'location never finer than h3-5' or 'at most 30 days'"
 _SPAN: Final = r"(?P<n>[1-9][0-9]{0,5}|a|an|one) (?P<unit>day|week)s?"
 
@@ -193,8 +194,9 @@ def _check_detail(rule: Rule, catalogue: Catalogue) -> None:
 
 def _detail(word: str) -> str:
     detail = _DETAILS.get(word.lower(), word.lower())
-    if detail not in DETAILS:
-        raise RulesError(f"there is no detail '{excerpt(word)}'; say one of {', '.join(DETAILS)}")
+    if detail not in RESOLUTIONS_SUPPORTED:
+        known = ", ".join(RESOLUTIONS_SUPPORTED)
+        raise RulesError(f"there is no detail '{excerpt(word)}'; say one of {known}")
     return detail
 
 

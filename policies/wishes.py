@@ -12,15 +12,14 @@ from typing import Literal, TypeAlias, get_args
 import msgspec
 
 from policies.errors import RequestError
-from policies.iso8601 import DAY, format_span, parse_days, parse_span
-from policies.kinds import Kind
+from policies.iso8601 import DAY, MAX_DAYS, format_span, parse_days, parse_span
+from policies.kinds import SPANS, Kind
 from policies.strict import excerpt
 
 Mode: TypeAlias = Literal["answer", "once", "read", "stream"]  # how a brand gets it, the most private first
 
-RESOLUTIONS_SUPPORTED = ("raw", "hour", "day", "h3-7", "h3-5")
+RESOLUTIONS_SUPPORTED = tuple(SPANS)
 MODES_SUPPORTED: tuple[Mode, ...] = ("answer", "once", "read")  # the most private first
-MAX_DAYS = 3653  # ten years
 MAX_EVERY = 366 * DAY  # seconds between two readings
 
 _DAYS_HINT = f"write whole days or weeks, like P30D or P2W; at most P{MAX_DAYS}D"

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from policies import kinds
 from vault.cell import parent
 from vault.errors import FormatError
 from vault.gathering import (
@@ -33,10 +34,15 @@ from vault.segment import RAW
 
 DAY_MS: Final = 24 * HOUR_MS
 SPANS: Final[Mapping[str, int]] = MappingProxyType(
-    {"hour": HOUR_MS, "day": DAY_MS, "h3-7": HOUR_MS, "h3-5": HOUR_MS}
+    {name: seconds * 1000 for name, seconds in kinds.SPANS.items() if name != RAW}
 )  # resolution -> milliseconds of a bucket; a place's bucket is one cell and hour
 FEWEST: Final = 5  # numbers in a bucket: with fewer, what is told of them is them
 QUIET_MS: Final = 600_000  # a bucket is finished when it has been over, and nothing was added, for so long
+
+
+def span(resolution: str) -> int:
+    """How long (ms) what lies at one time is about: a reading, or a bucket that begins there."""
+    return 1 if resolution == RAW else SPANS[resolution]
 
 
 @functools.lru_cache(maxsize=1024)
@@ -135,5 +141,5 @@ def _parents(of: Counter[Any]) -> Counter[Any]:
 
 __all__ = [
     "DAY_MS", "FEWEST", "HOLD_MS", "HOUR_MS", "LISTED_MAX", "QUIET_MS", "SPANS", "Gathering",
-    "coarser", "finish", "gather", "holds",
+    "coarser", "finish", "gather", "holds", "span",
 ]  # fmt: skip

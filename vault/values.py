@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from policies.iso8601 import DAY, HOUR
 from vault.cell import LEVELS, looks_like_cell
 from vault.columns import Columns, blobs, field, integers, numbers
 from vault.errors import FormatError
@@ -20,8 +21,6 @@ from vault.segment import RAW
 NUMBER, BOOLEAN, TEXT, PLACE, BLOB, SUMMARY, TALLY, SHARE, STAY = range(9)  # how a column is tagged
 
 _CELL_DIGITS: Final = 15
-_HOUR_SECONDS: Final = 3600
-_DAY_SECONDS: Final = 86_400
 _FIELDS: Final = {
     Summary: (int, float, float, float, float),
     Tally: (int, int, int),
@@ -161,12 +160,12 @@ def _can_be(value: Aggregate) -> bool:
             finite = all(map(math.isfinite, (total, low, high, squares)))
             return count >= 1 and finite and low <= high and squares >= 0.0
         case Tally(count, true, int(seconds)):
-            return count >= 1 and 0 <= true <= count and 0 <= seconds <= _DAY_SECONDS
+            return count >= 1 and 0 <= true <= count and 0 <= seconds <= DAY
         case Share(count=count):
             return count >= 1
         case Stay(cell, int(seconds), count):
             known = any(looks_like_cell(cell, resolution) for resolution in LEVELS)
-            return known and 0 <= seconds <= _HOUR_SECONDS and count >= 0 and seconds + count >= 1
+            return known and 0 <= seconds <= HOUR and count >= 0 and seconds + count >= 1
         case _:
             return False
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from policies.iso8601 import DAY, LAST_SECOND
+from policies.iso8601 import DAY, LAST_SECOND, MAX_DAYS
 from policies.kinds import catalogue
 from vault.ids import ID_SIZE, VaultId
 from vault.ledger import Entry
@@ -18,7 +18,7 @@ from vault.store.records import No
 from vault.store.writer import Writer
 
 BLACKOUTS_MAX: Final = 256  # that are not over: every lane is held against them
-SPAN_MAX: Final = 3653 * DAY  # seconds from now, ten years
+SPAN_MAX: Final = MAX_DAYS * DAY  # seconds from now
 
 
 def add_blackout(

@@ -18,7 +18,7 @@ import msgspec
 
 from policies.decide import Permit
 from policies.grant import Gap
-from vault.bucket import DAY_MS, SPANS
+from vault.bucket import DAY_MS, span
 from vault.chunk import ChunkHeader, open_chunk
 from vault.errors import FormatError, SealError
 from vault.ids import DeviceId, GrantId, VaultId
@@ -207,7 +207,7 @@ class _Arrivals:
     def covers(self, one: Released) -> bool:
         """Whether all of a reading lies within the permit's range; of a bucket to its very end."""
         time = one.observation.time
-        return self._since <= time and time + _span(one.resolution) <= self._until
+        return self._since <= time and time + span(one.resolution) <= self._until
 
     def _index(self, after: int) -> Iterable[Indexed]:
         first, last = self._since // DAY_MS, (self._until - 1) // DAY_MS
@@ -247,12 +247,7 @@ class _Arrivals:
         return found
 
 
-def _span(resolution: str) -> int:
-    """Milliseconds that a reading is about."""
-    return 1 if resolution == RAW else SPANS[resolution]
-
-
 def _in_gap(gaps: Iterable[Gap], one: Released) -> bool:
     """Whether any of a reading, or of a bucket, is of a time when nothing was given."""
-    begin, end = one.observation.time, one.observation.time + _span(one.resolution)
+    begin, end = one.observation.time, one.observation.time + span(one.resolution)
     return any(begin < until * 1000 and since * 1000 < end for since, until in gaps)

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from vault.bucket import DAY_MS
 from vault.device import DIGEST_SIZE
 from vault.ids import VaultId
 from vault.observation import Observation
@@ -19,7 +20,6 @@ RESENT_MAX: Final = 65_536  # digests kept for one device and day; beyond it the
 RESENT_DAYS: Final = 400  # how far back event times are accepted, and so readings recognised
 SUSPECT_DAY: Final = -1  # of readings whose device's clock was not believed
 OPEN_MAX: Final = 262_144  # digests in memory, of all vaults; about 100 bytes each
-_DAY_MS: Final = 86_400_000
 
 Day = dict[bytes, None]  # digests, oldest first
 _Place = tuple[VaultId, bytes, int]
@@ -27,7 +27,7 @@ _Place = tuple[VaultId, bytes, int]
 
 def day_of(reading: Observation) -> int:
     """Under which day a reading's digest is kept: of its event time, days since the epoch."""
-    return reading.time // _DAY_MS if reading.claimed is None else SUSPECT_DAY
+    return reading.time // DAY_MS if reading.claimed is None else SUSPECT_DAY
 
 
 def split(blob: bytes) -> Iterator[bytes]:
