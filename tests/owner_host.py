@@ -1,8 +1,8 @@
 """A host for owners: the real store behind the owner's HTTP calls, in one thread of this process.
 
-It answers what ``gateway/wire`` says and nothing else: no MQTT, no OAuth.  Devices publish with
-``publish``, brands ask with ``ask``.  ``turn_back`` puts an older copy of everything in place, as a host
-that was restored, or that lies, would.
+The node's own code does what owners tell, and the door's answers what they ask; there is no MQTT and no
+OAuth.  Devices publish with ``publish``, brands ask with ``ask``.  ``turn_back`` puts an older copy of
+everything in place, as a host that was restored, or that lies, would.
 """
 
 from __future__ import annotations
@@ -20,30 +20,33 @@ from typing import Any, TypeVar
 import msgspec
 
 from gateway import wire
+from gateway.door.config import DoorConfig
+from gateway.door.reads import Sizes, look
+from gateway.node.owner import OwnerCalls, reply
 from policies.decide import Permit, Read, decide
 from policies.kinds import catalogue
 from policies.purposes import purposes
 from policies.request import format_details, parse_details
 from policies.strict import canonical
 from vault.grantkey import Drawn, draw, pick_up, unwrap
-from vault.ids import BrandId, ClientId, DeviceId, GrantId, TouchpointId, VaultId
-from vault.ledger import Entry, Head
+from vault.ids import BrandId, DeviceId, GrantId, TouchpointId, VaultId
+from vault.ledger import Entry
 from vault.observation import Observation
 from vault.person import KdfParams, owner_key_id
 from vault.person import login_verifier as verifier_of
-from vault.store import asking, blackouts, grants, handover, people, replace, rewrite, rules, taught
+from vault.store import asking, people
 from vault.store.files import Files
 from vault.store.paths import DataDir
 from vault.store.reader import Reader
-from vault.store.records import No
 from vault.store.release import GrantKeys, Released, page
 from vault.store.state import Arrival
 from vault.store.writer import Note, Writer
-from vault.suite import SUITE, Recipient
+from vault.suite import Recipient
 
 T = TypeVar("T")
 DAY_MS = 86_400_000
 START = 1_795_219_200_000  # 2026-11-21T00:00:00Z
+SMALL = Sizes(chunk_bytes=4096, entries=5)  # paging is tested
 
 
 class Clock:
@@ -63,6 +66,7 @@ class OwnerHost:
         self.data, self.clock = DataDir(path), clock
         self.calls: list[str] = []
         self.url = ""
+        self._config = DoorConfig(str(path), mqtt_host="127.0.0.1", mqtt_port=1883)
         self.seeds: dict[GrantId, bytes] = {}  # of grants, their private keys: for adversaries who know them
         self._drawn: dict[GrantId, Drawn] = {}
         self._thread = ThreadPoolExecutor(1)  # the store belongs to one thread
@@ -189,7 +193,7 @@ class OwnerHost:
                 return self.run(lambda: self._create(decode(body, type=wire.CreateVault)))
             case "/owner/enrol":
                 call = decode(body, type=wire.Enrol)
-                return self.run(lambda: _done(people.enrol(self.writer, VaultId(call.vault), call.enrolment)))
+                return self.run(lambda: reply(people.enrol(self.writer, VaultId(call.vault), call.enrolment)))
         return wire.Refused("invalid", "no such path")
 
     def _call(self, envelope: wire.Envelope) -> wire.AnyReply:
@@ -206,97 +210,11 @@ class OwnerHost:
 
     def read(self, vault: VaultId, call: wire.OwnerRead) -> wire.AnyReply:
         """What a read is answered; hosts that lie begin here."""
-        reader = self.reader
-        row = reader.vault(vault)
-        assert row is not None
-        head = Head(row.ledger_number, row.ledger_hash)
-        match call:
-            case wire.GetOverview():
-                counts = msgspec.structs.asdict(reader.overview(vault))
-                return wire.Overview(
-                    row.hpke_public, row.verify_key, SUITE, row.generation, head, row.created, **counts
-                )
-            case wire.GetDevices():
-                return wire.Devices(reader.devices(vault), "127.0.0.1", 1883, False, "")
-            case wire.GetLearned(device):
-                return wire.Learned(reader.learned(vault, device))
-            case wire.GetGrants():
-                return wire.Grants(reader.grants(vault))
-            case wire.GetTouchpoints():
-                return wire.Touchpoints(reader.touchpoints(vault))
-            case wire.GetBrands():
-                return wire.Brands(reader.brands())
-            case wire.GetClients():
-                return wire.Clients(reader.clients(vault))
-            case wire.GetSegments(first, last):
-                return wire.Segments(reader.segments(vault, first, last))
-            case wire.GetChunks(segments, after, since):
-                chunks = reader.chunks(vault, segments, after, since, 4096)  # small pages: paging is tested
-                return wire.Chunks(chunks, chunks[-1].row if chunks else None)
-            case wire.GetLedger(after, limit):
-                entries, rows = reader.ledger(vault, after, min(limit, 5))
-                return wire.Ledger(entries, rows, head, row.generation)
-            case wire.GetRules():
-                return wire.StandingRulesReply(reader.rules(vault))
-            case wire.GetBlackouts():
-                return wire.Blackouts(reader.blackouts(vault))
+        return look(self.reader, self._config, vault, call, SMALL)
 
-    def _write(self, vault: VaultId, call: wire.OwnerCall) -> wire.AnyReply:
-        writer = self.writer
-        match call:
-            case wire.AddDevice(device, name, verifier, notes, settings):
-                return _done(
-                    people.add_device(writer, vault, DeviceId(device), name, verifier, notes, settings)
-                )
-            case wire.RotateDevice(device, verifier, notes):
-                return _done(people.rotate_device(writer, vault, DeviceId(device), verifier, notes))
-            case wire.SetDevice(device, settings):
-                return _done(people.set_device(writer, vault, DeviceId(device), settings))
-            case wire.RemoveDevice(device):
-                return _done(people.remove_device(writer, vault, DeviceId(device)))
-            case wire.PauseDevice(device, paused):
-                return _done(handover.pause_device(writer, vault, DeviceId(device), paused=paused))
-            case wire.ReleaseDevice(device, statement):
-                return _done(handover.release_device(writer, vault, DeviceId(device), statement))
-            case wire.Replace(statement, chunks):
-                return _done(replace.apply_merge(writer, vault, statement, chunks))
-            case wire.Teach(statement, lesson):
-                return _done(taught.apply_taught(writer, vault, statement, lesson))
-            case wire.Reserve(count):
-                first = rewrite.reserve(writer, vault, count)
-                return wire.Reserved(first) if isinstance(first, int) else _done(first)
-            case wire.Rewrite(statement, rewritten):
-                return _done(rewrite.apply_rewrite(writer, vault, statement, rewritten))
-            case wire.NewTouchpoint(touchpoint, brand):
-                return _done(people.new_touchpoint(writer, vault, TouchpointId(touchpoint), BrandId(brand)))
-            case wire.RevokeTouchpoint(touchpoint):
-                return _done(people.revoke_touchpoint(writer, vault, TouchpointId(touchpoint)))
-            case wire.Prepare(grant, statement):
-                prepared = grants.prepare(writer, vault, GrantId(grant), statement)
-                if isinstance(prepared, No):
-                    return _done(prepared)
-                return wire.Prepared(prepared.segments, prepared.last_seq)
-            case wire.CommitGrant(grant, boxes, of):
-                pairs = [(one.segments, one.box) for one in boxes]
-                return _done(grants.commit(writer, vault, GrantId(grant), pairs, of))
-            case wire.Deny(grant, reason):
-                return _done(grants.deny(writer, vault, GrantId(grant), reason))
-            case wire.Revoke(grant):
-                return _done(grants.revoke(writer, vault, GrantId(grant)))
-            case wire.PauseGrant(grant, paused):
-                return _done(grants.pause(writer, vault, GrantId(grant), paused=paused))
-            case wire.SetRules(statement):
-                return _done(rules.set_rules(writer, vault, statement))
-            case wire.AddBlackout(blackout, since, until, kinds):
-                return _done(blackouts.add_blackout(writer, vault, blackout, since, until, kinds))
-            case wire.EndBlackout(blackout):
-                return _done(blackouts.end_blackout(writer, vault, blackout))
-            case wire.Rewrap(wrapped, login, recovery):
-                people.rewrap(writer, vault, wrapped, login, recovery)
-                return wire.Done()
-            case wire.EndClient(client):
-                return _done(people.end_client(writer, vault, ClientId(client)))
-        return wire.Refused("invalid", "not for this host")
+    def _write(self, vault: VaultId, call: wire.OwnerWrite) -> wire.AnyReply:
+        """What a write is answered, as a node does it; faults are put in here."""
+        return OwnerCalls(self.writer, lambda _: None).do(vault, call)
 
     def _salts(self, call: wire.Salts) -> wire.AnyReply:
         wrapped = people.wrapped_root(self.writer, VaultId(call.vault))
@@ -321,7 +239,7 @@ class OwnerHost:
             call.recovery_verifier,
             call.enrolment,
         )
-        return _done(people.create_vault(self.writer, new))
+        return reply(people.create_vault(self.writer, new))
 
     def _open(self) -> None:
         self.writer = Writer(self.data, Files(), self.clock, os.urandom)
@@ -363,7 +281,3 @@ def serve(host: OwnerHost) -> Iterator[OwnerHost]:
         server.shutdown()
         server.server_close()
         host.close()
-
-
-def _done(no: No | None) -> wire.AnyReply:
-    return wire.Done() if no is None else wire.Refused(no.code, no.what, no.hint)

@@ -6,7 +6,7 @@ and it verifies them itself.  Every well-formed call has an answer with status 2
 
 from __future__ import annotations
 
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 import msgspec
 from litestar import Response, post
@@ -16,24 +16,15 @@ from gateway.door.context import Door
 from gateway.door.errors import ProblemError
 from gateway.door.forms import single
 from gateway.door.http import Answer, HttpRequest, TheDoor, address, is_local, source
+from gateway.door.reads import STRANGER, look
 from gateway.rpcclient import NodeError
 from vault.ids import ID_SIZE, VaultId
-from vault.ledger import Head
-from vault.store.reader import CHUNK_BYTES
-from vault.store.sector import Frozen
-from vault.suite import SUITE
 
 MSGPACK: Final = "application/msgpack"
-LEDGER_MAX: Final = 10_000  # entries in one answer
-SEGMENTS_MAX: Final = 10_000  # asked for in one call
-NONCE_SIZE: Final = 16
 
 _ENVELOPE: Final = msgspec.msgpack.Decoder(wire.Envelope)
 _CALL: Final = msgspec.msgpack.Decoder(wire.OwnerCall)
 
-STRANGER: Final = wire.Refused(
-    "not_authorised", "this server does not know this client", "log in again: hypertouch login"
-)
 UNAVAILABLE: Final = wire.Refused("unavailable", "the node does not answer", "try again in a moment", 5)
 
 
@@ -107,7 +98,7 @@ async def _answer(door: Door, envelope: wire.Envelope, source: str) -> wire.AnyR
     if not isinstance(call, wire.OwnerRead):
         return await _carry(door, wire.Carried(envelope))
     moved = await _carry(door, wire.Flush(vault))
-    return _look(door, vault, call) if isinstance(moved, wire.Done) else moved
+    return look(door.reader, door.config, vault, call) if isinstance(moved, wire.Done) else moved
 
 
 async def _carry(door: Door, call: wire.NodeCall) -> wire.AnyReply:
@@ -115,92 +106,6 @@ async def _carry(door: Door, call: wire.NodeCall) -> wire.AnyReply:
         return await door.node.call(call)
     except NodeError:
         return UNAVAILABLE
-
-
-def _look(door: Door, vault: VaultId, call: wire.OwnerRead) -> wire.AnyReply:
-    """Answer a read from the person's file, in one view of it."""
-    with door.reader.snapshot(vault):
-        match call:
-            case wire.GetOverview():
-                return _overview(door, vault)
-            case wire.GetDevices():
-                config = door.config
-                return wire.Devices(
-                    door.reader.devices(vault),
-                    config.mqtt_host,
-                    config.mqtt_port,
-                    config.mqtt_tls,
-                    config.ca_fingerprint,
-                )
-            case wire.GetLearned(device=device):
-                return wire.Learned(door.reader.learned(vault, device))
-            case wire.GetGrants():
-                return wire.Grants(door.reader.grants(vault))
-            case wire.GetTouchpoints():
-                return wire.Touchpoints(door.reader.touchpoints(vault))
-            case wire.GetBrands():
-                return wire.Brands(door.reader.brands())
-            case wire.GetClients():
-                return wire.Clients(door.reader.clients(vault))
-            case wire.GetSegments():
-                return _segments(door, vault, call)
-            case wire.GetChunks():
-                return _chunks(door, vault, call)
-            case wire.GetLedger():
-                return _ledger(door, vault, call)
-            case wire.GetRules():
-                return wire.StandingRulesReply(door.reader.rules(vault))
-            case wire.GetBlackouts():
-                return wire.Blackouts(door.reader.blackouts(vault))
-            case _:
-                assert_never(call)
-
-
-def _overview(door: Door, vault: VaultId) -> wire.AnyReply:
-    row, counts, mark = door.reader.vault(vault), door.reader.overview(vault), door.reader.clock()
-    if row is None:
-        return STRANGER
-    return wire.Overview(
-        hpke_public=row.hpke_public,
-        verify_key=row.verify_key,
-        suite=SUITE,
-        generation=row.generation,
-        head=Head(row.ledger_number, row.ledger_hash),
-        created=row.created,
-        devices=counts.devices,
-        pending=counts.pending,
-        active=counts.active,
-        readings=counts.readings,
-        first_day=counts.first_day,
-        last_day=counts.last_day,
-        frozen="" if mark.frozen is Frozen.NO else mark.frozen.text,
-    )
-
-
-def _segments(door: Door, vault: VaultId, call: wire.GetSegments) -> wire.AnyReply:
-    return wire.Segments(door.reader.segments(vault, _clip(call.first_day), _clip(call.last_day)))
-
-
-def _chunks(door: Door, vault: VaultId, call: wire.GetChunks) -> wire.AnyReply:
-    if len(call.segments) > SEGMENTS_MAX:
-        return wire.Refused("too_large", f"more than {SEGMENTS_MAX} segments", "ask for fewer at a time")
-    found = door.reader.chunks(vault, call.segments, _clip(call.after), _clip(call.since_seq), CHUNK_BYTES)
-    full = sum(len(chunk.body) for chunk in found) >= CHUNK_BYTES
-    return wire.Chunks(found, found[-1].row if full else None)
-
-
-def _ledger(door: Door, vault: VaultId, call: wire.GetLedger) -> wire.AnyReply:
-    row = door.reader.vault(vault)
-    if row is None:
-        return STRANGER
-    limit = min(max(call.limit, 1), LEDGER_MAX)
-    entries, segments = door.reader.ledger(vault, _clip(call.after), limit)
-    return wire.Ledger(entries, segments, Head(row.ledger_number, row.ledger_hash), row.generation)
-
-
-def _clip(number: int) -> int:
-    """SQLite counts in 64 bits; MessagePack goes one further."""
-    return min(number, 2**63 - 1)
 
 
 async def _read(request: HttpRequest, decoder: msgspec.msgpack.Decoder[Any]) -> Any:

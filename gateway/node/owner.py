@@ -81,6 +81,10 @@ class OwnerCalls:
             return Refused(
                 "not_authorised", "the call is too old, or was made before", "check this computer's clock"
             )
+        return self.do(vault, call)
+
+    def do(self, vault: VaultId, call: OwnerWrite) -> AnyReply:
+        """Apply what this vault's owner tells, whoever carried it here; on the writer's thread."""
         try:
             return reply(self._do(vault, call))
         except FormatError:
