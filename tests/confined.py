@@ -27,8 +27,9 @@ from vault.person import Owner
 from vault.secrets import TOKEN_PREFIX, read_secret
 from vault.segment import RAW, LaneKey, SegmentHeader, seal_grant_box
 from vault.store.intake import Delta
-from vault.store.lanes import Blackout, LiveGrant, OpenLane
+from vault.store.lanes import OpenLane
 from vault.store.person import PersonFile
+from vault.store.recipients import Blackout, LiveGrant
 from vault.store.resent import OpenDays
 from vault.store.state import Arrival, VaultState
 from vault.suite import aead_open

@@ -43,10 +43,11 @@ from vault.gathering import HOUR_MS, Numbers, exactly, gather
 from vault.labels import expand_with_label
 from vault.observation import Summary
 from vault.segment import resolution_key
-from vault.store import buckets, lanes
+from vault.store import buckets, lanes, openvault
 from vault.store.buckets import Bucket
 from vault.store.intake import Delta
-from vault.store.lanes import Blackout, LiveGrant, OpenVault
+from vault.store.openvault import OpenVault
+from vault.store.recipients import Blackout, LiveGrant
 from vault.store.sealing import seal_buckets
 
 # A release run has as many as ACCEPTANCE asks for; any other fewer.
@@ -335,7 +336,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "buckets seen in part": ("not what was granted", LiveGrant, "may", touches),
     "pauses forgotten": ("not what was granted", LiveGrant, "may", forgets_pauses),
-    "a bucket in anybody's lane": ("not what was granted", lanes, "_same", lambda *_: True),
+    "a bucket in anybody's lane": ("not what was granted", openvault, "_same", lambda *_: True),
     "no rotation": ("not what was granted", OpenVault, "_retire", lambda *_: None),
     "blackouts ignored": ("of a blackout", Blackout, "covers", lambda *_: False),
     "buckets of one reading": ("tell few", bucket, "FEWEST", 1),

@@ -23,7 +23,8 @@ from vault.errors import SealError
 from vault.ids import GrantId
 from vault.observation import Observation
 from vault.segment import Lane, SegmentHeader, open_grant_box
-from vault.store.lanes import Blackout, LiveGrant, OpenVault
+from vault.store.openvault import OpenVault
+from vault.store.recipients import Blackout, LiveGrant
 from vault.suite import Recipient
 
 HOUR_MS = 3_600_000
@@ -317,7 +318,7 @@ def test_a_writer_that_shares_lanes_wrongly_is_found_out(bad: str, monkeypatch: 
     ]
     play(story)
     if bad == "any lane is shared":
-        monkeypatch.setattr("vault.store.lanes._same", _anybody)
+        monkeypatch.setattr("vault.store.openvault._same", _anybody)
     else:
         real = OpenVault._readers_of
         monkeypatch.setattr(

@@ -31,8 +31,8 @@ from tests.world import DAY_MS, Asked, Device, Fault, World
 from vault.observation import Observation, Summary, Value
 from vault.store import buckets
 from vault.store.errors import Unavailable
-from vault.store.lanes import Blackout
-from vault.store.live import ClockMark, Frozen
+from vault.store.recipients import Blackout
+from vault.store.sector import ClockMark, Frozen
 
 
 @pytest.fixture

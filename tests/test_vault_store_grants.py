@@ -23,7 +23,7 @@ from vault.secrets import PICKUP_PREFIX, TOKEN_PREFIX, read_secret
 from vault.segment import open_grant_box
 from vault.statement import Enrolment, Signed, sign
 from vault.store import asking, grants, people, ticking, uses
-from vault.store.lanes import LiveGrant
+from vault.store.recipients import LiveGrant
 from vault.store.records import No
 from vault.store.sector import ClockMark, Frozen
 

@@ -17,7 +17,7 @@ from tests.world import DAY_MS, Asked, Device, Person, RefusedError, World, at
 from vault.chunk import ChunkHeader, open_chunk
 from vault.observation import Observation
 from vault.segment import BLOB_KIND, QUARANTINE, Lane, is_reserved, lane_key, resolution_key
-from vault.store.lanes import LiveGrant
+from vault.store.recipients import LiveGrant
 
 
 @pytest.fixture
@@ -247,7 +247,7 @@ def test_no_lane_of_the_vaults_own_kinds_is_ever_sealed_to_a_grant(
 ) -> None:
     """Although the owner signed it, and whoever runs the node put it in place of what was approved."""
     if not guarded:  # the known-bad control: without the writer's own check it would be
-        monkeypatch.setattr("vault.store.lanes.is_reserved", lambda _: False)
+        monkeypatch.setattr("vault.store.recipients.is_reserved", lambda _: False)
     meter = world.person().device()
     asked = Asked(meter.person, world.brand())
     meter.person.approve(asked, meter.selector())

@@ -17,14 +17,15 @@ import pytest
 from tests.test_vault_texts import counter
 from tests.vault_samples import header_of, meter
 from vault import ledger, segment
-from vault.chunk import open_chunk, seal_chunk
+from vault.chunk import Sequenced, open_chunk, seal_chunk
 from vault.errors import SealError
+from vault.gathering import HOUR_MS
 from vault.ids import DeviceId, Entropy, GrantId, SegmentId, VaultId
-from vault.observation import Observation
+from vault.observation import Observation, Summary
 from vault.person import Owner, from_recovery, unwrap_root, wrap_root
-from vault.segment import Lane, LaneKey, SegmentHeader
+from vault.segment import RAW, Lane, LaneKey, SegmentHeader
 from vault.store.intake import Delta
-from vault.store.lanes import OpenVault
+from vault.store.openvault import OpenVault
 from vault.store.sealing import seal_waiting
 from vault.suite import NONCE_SIZE, Recipient, aead_open, aead_seal
 
@@ -76,15 +77,22 @@ def of_segment(
         lane = Lane(device, channel, kind, part)
         name = segment.seal_lane_name(key, header, number, lane, entropy(12))
         yield Sealed("lane name", name, partial(segment.open_lane_name, key, header, number))
-        for resolution, first in product(("raw", "hour"), (1, 4)):
+        for resolution, first in product((RAW, "hour"), (1, 4)):
             lane_key = segment.resolution_key(segment.lane_key(key, lane), resolution)
-            found = meter(3, first, lane)
+            found = meter(3, first, lane) if resolution == RAW else hours(3, first, lane)
             of_chunk = msgspec.structs.replace(header_of(found, lane, header), resolution=resolution)
             sealed = seal_chunk(lane_key, of_chunk, found, entropy(12))
             yield Sealed("chunk", sealed, partial(open_chunk, lane_key, of_chunk))
     for number in (1, 2):
         wrote = ledger.seal_entry(key, header, number, ledger.Entry(number, "read"), entropy(12))
         yield Sealed("ledger entry", wrote.sealed, partial(open_entry, key, header, number))
+
+
+def hours(count: int, first: int, lane: Lane) -> Sequenced:
+    """So many buckets of an hour, numbered from ``first``."""
+    value = Summary(5, 2.5, 0.0, 1.0, 1.75)
+    made = [Observation(lane.channel, lane.kind, n * HOUR_MS, value) for n in range(count)]
+    return Sequenced(list(range(first, first + count)), made)
 
 
 def open_entry(key: bytes, header: SegmentHeader, number: int, data: bytes) -> ledger.Entry:

@@ -25,24 +25,22 @@ from policies.grant import (
     Return,
     Revise,
     Revoke,
-    Terms,
     advance,
-    ask_hash,
-    terms_hash,
 )
 from policies.kinds import catalogue
 from policies.narrow import exceeds
 from policies.purposes import purposes
 from policies.request import parse_details
+from policies.terms import Terms, ask_hash, terms_hash
 from vault.bucket import DAY_MS
 from vault.errors import VaultError
 from vault.ids import ID_SIZE, GrantId, VaultId
 from vault.segment import RAW
 from vault.statement import GrantStatement, Signed, verify
 from vault.store.errors import unavailable
-from vault.store.lanes import LiveGrant
 from vault.store.person import PersonFile
 from vault.store.reading import segment_rows
+from vault.store.recipients import LiveGrant
 from vault.store.records import No, SegmentRow
 from vault.store.transition import NOT_HERE, end, entry_of, move_to
 from vault.store.writer import Writer

@@ -15,7 +15,7 @@ from policies.terms import Terms
 from vault.errors import VaultError
 from vault.ids import BrandId, DeviceId, GrantId
 from vault.statement import GrantStatement, Signed, verify
-from vault.store.lanes import LiveGrant
+from vault.store.recipients import LiveGrant
 from vault.store.records import RuleAnswer
 from vault.store.ruling import read_rules, upheld
 from vault.suite import check_public

@@ -20,7 +20,7 @@ from vault.store.errors import Unavailable, unavailable
 from vault.store.files import BUSY_MS, Files, migrate
 from vault.store.holders import HOLDER, holder
 from vault.store.intake import RECENT_SIZE, Delta
-from vault.store.lanes import Blackout, LiveGrant
+from vault.store.recipients import Blackout, LiveGrant
 from vault.store.records import VaultRow
 from vault.store.resent import RESENT_DAYS, RESENT_MAX, split
 

@@ -16,7 +16,8 @@ from vault.observation import Observation
 from vault.segment import RAW, Lane, SegmentHeader
 from vault.store.buckets import Bucket
 from vault.store.intake import Delta
-from vault.store.lanes import OpenLane, OpenSegment, OpenVault
+from vault.store.lanes import OpenLane, OpenSegment
+from vault.store.openvault import OpenVault
 from vault.store.records import SealedChunk
 from vault.suite import NONCE_SIZE
 

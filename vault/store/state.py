@@ -18,8 +18,10 @@ from vault.observation import Observation
 from vault.segment import BLOB_KIND, QUARANTINE
 from vault.store.buckets import Buckets, Gathered, Past
 from vault.store.intake import Delta, DeviceDelta, condense
-from vault.store.lanes import LiveGrant, OpenLane, OpenSegment, OpenVault
+from vault.store.lanes import OpenLane, OpenSegment
+from vault.store.openvault import OpenVault
 from vault.store.person import PersonFile, read_recent, write_recent
+from vault.store.recipients import LiveGrant
 from vault.store.resent import OpenDays, day_of
 from vault.store.sealing import seal_buckets, seal_waiting
 
