@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -18,76 +14,13 @@ import rich_click as click
 
 from cli.ask import say
 from cli.errors import CliError
-from cli.render import columns, count, next_steps, size, wrap
-from cli.stage import DemoDevice, find_plain, publish
-from gateway.client.brand import Brand, BrandError
+from cli.render import clock, count, next_steps, size
+from cli.stage import QUIET, DemoDevice, Stage, find_plain, publish
+from gateway.client.brand import Asked, Brand, BrandError
+from vault.observation import Summary
 
-START_S: Final = 30.0
 ANSWER_S: Final = 30.0
-QUIET: Final = ("--yes",)
-WIDTH: Final = 76  # columns beside the margin
-
-
-class Stage:
-    """A server of its own in a temporary directory, and the command line against it."""
-
-    def __init__(self, directory: Path) -> None:
-        self.data, self.home = directory / "node", directory / "home"
-        self._environment = {
-            **os.environ,
-            "HYPERTOUCH_DATA": str(self.data),
-            "HYPERTOUCH_HOME": str(self.home),
-        }
-        self._server: subprocess.Popen[str] | None = None
-
-    def up(self) -> dict[str, Any]:
-        """Start the server and return what it says; raises CliError."""
-        anywhere = ("--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--ws", "off")
-        arguments = ("up", *anywhere, "--poll-interval", "1", "--json")
-        self._server = subprocess.Popen(
-            _command(*arguments), stdout=subprocess.PIPE, text=True, env=self._environment
-        )
-        line = self._server.stdout.readline() if self._server.stdout else ""
-        if not line:
-            raise CliError("the demo's server did not start", "look at its messages above")
-        started: dict[str, Any] = json.loads(line)
-        return started
-
-    def down(self) -> None:
-        """Stop everything, wherever the story got to."""
-        with suppress(CliError):  # what stopped the story is the error to tell; there may be no vault yet
-            self.run("lock")
-        if self._server is not None and self._server.poll() is None:
-            self._server.terminate()
-            self._server.wait(START_S)
-
-    def run(self, *arguments: str) -> str:
-        """Run a command and return what it shows a person; raises CliError when it fails."""
-        return self._run(*arguments)
-
-    def ask(self, *arguments: str) -> Any:
-        """Run a command and return what it tells a program."""
-        return json.loads(self._run(*arguments, "--json"))
-
-    def show(self, *arguments: str) -> None:
-        """Run a command where everybody can see it."""
-        say(f"  $ hypertouch {' '.join(argument for argument in arguments if argument not in QUIET)}")
-        for line in self.run(*arguments).rstrip().splitlines():
-            for part in [line] if columns(line) <= WIDTH else wrap(line, WIDTH):
-                say(f"    {part}".rstrip())
-
-    def _run(self, *arguments: str) -> str:
-        done = subprocess.run(
-            _command(*arguments),
-            capture_output=True,
-            text=True,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        if done.returncode:
-            raise CliError(f"the demo stopped at: hypertouch {arguments[0]}", done.stderr.strip()[-300:])
-        return done.stdout
+KETTLES: Final = {430: 4, 1005: 5, 1230: 4}  # minute of the day it goes on: for so many
 
 
 @click.command("demo")
@@ -135,49 +68,85 @@ def _story(stage: Stage, started: dict[str, Any], directory: Path) -> None:
 
     _chapter("2  Five devices publish over MQTT, each with its own topics and payloads")
     now = datetime.now(UTC)
-    plain: list[bytes] = []
-    for device in _devices(now):
-        credential = stage.ask("device", "add", device.name)
-        publish(credential, device)
-        plain.extend(device.plain)
-        say(f"  {device.name:<12} {device.speaks:<24} {count(len(device.messages), 'message')} acknowledged")
+    plain = _publish(stage, now)
     stage.show("device", "list")
 
-    _chapter("3  Acme asks for energy")
-    registered = stage.ask("brand", "add", "Acme", "--site", "https://acme.example")
-    touchpoint = stage.ask("touchpoint", "new", "Acme")["touchpoint"]
-    with Brand(started["http"], registered["client_id"], registered["client_secret"]) as acme:
-        asked = acme.ask(touchpoint, [_ask(now)], message="Your bill")
+    _chapter("3  Acme asks for every reading of energy and power; a day would do")
+    with _brand(stage, started, "Acme") as (acme, touchpoint):
+        asked = acme.ask(touchpoint, [_bill(now)], message="Your bill")
         [request] = stage.ask("request", "list", "--wait", "30s")
-        stage.show("request", "show", request["request"][:4].upper())
+        short = request["request"][:4].upper()
+        stage.show("request", "show", short)
 
-        _chapter("4  The person gives energy alone, for 30 days, with a week of history")
-        stage.show(
-            "request", "approve", request["request"][:4].upper(),
-            "--kinds", "energy", "--for", "30d", "--history", "7d", *QUIET,
-        )  # fmt: skip
+        _chapter("4  The person looks at what that would be, and gives energy by the hour")
+        stage.show("request", "preview", short, "--kinds", "energy", "--detail", "hour", "--days", "1")
+        given = ("--kinds", "energy", "--detail", "hour", "--for", "30d", "--history", "7d")
+        stage.show("request", "approve", short, *given, *QUIET)
         granted = acme.wait(asked, ANSWER_S)
         if granted is None:
             raise CliError("the brand got no answer in time")
-        readings = list(acme.readings(granted.access_token))
-        kinds = ", ".join(sorted({reading.kind for reading in readings}))
-        say(f"  Acme reads {count(len(readings), 'reading')} of: {kinds}")
+        _read(acme, granted.access_token)
         _refused(acme, granted.access_token, "power", "Acme tries power, which it also asked for")
 
-        _chapter("5  The person looks at who read what, and ends it")
-        stage.show("data", "show", "energy", "--since", "2d")
-        stage.show("ledger", "log")
-        [grant] = stage.ask("grant", "list")
-        stage.show("grant", "revoke", grant["grant"][:4].upper(), *QUIET)
+        _chapter("5  The person says once what to answer every time")
+        stage.show("rule", "add", "never marketing")
+        with _brand(stage, started, "Adverto") as (adverto, other):
+            _denied(adverto, adverto.ask(other, [_advert()]))
+
+        _chapter("6  The grant rests, goes on and ends; every read is written down")
+        stage.show("grant", "pause", short)
         _refused(acme, granted.access_token, "energy", "Acme tries again")
+        stage.show("grant", "resume", short)
+        stage.show("grant", "revoke", short, *QUIET)
+        _refused(acme, granted.access_token, "energy", "Acme tries again")
+        stage.show("ledger", "log", "--grant", short)
         stage.show("ledger", "verify")
 
-    _chapter("6  Somebody copies every file of the server")
+    _chapter("7  Somebody copies every file of the server")
     searched, octets, found = find_plain(stage.data, plain)
     say(f"  {count(searched, 'file')}, {size(octets)}: searched for {len(plain)} values that were sent")
     if found:
         raise CliError("plaintext was found in the server's files", "please report this")
     say("  none of them found")
+
+
+def _publish(stage: Stage, now: datetime) -> list[bytes]:
+    """Connect the devices, let each publish, and return what must be found nowhere."""
+    devices = list(_devices(now))
+    for device in devices:
+        publish(stage.ask("device", "add", device.name), device)
+        say(f"  {device.name:<12} {device.speaks:<24} {count(len(device.messages), 'message')} acknowledged")
+    return [text for device in devices for text in device.plain]
+
+
+@contextmanager
+def _brand(stage: Stage, started: dict[str, Any], name: str) -> Iterator[tuple[Brand, str]]:
+    """A brand that is registered, and the touchpoint where it may ask."""
+    registered = stage.ask("brand", "add", name, "--site", f"https://{name.lower()}.example")
+    touchpoint = stage.ask("touchpoint", "new", name)["touchpoint"]
+    with Brand(started["http"], registered["client_id"], registered["client_secret"]) as brand:
+        yield brand, touchpoint
+
+
+def _read(acme: Brand, token: str) -> None:
+    """What the brand gets: hours, and an answer made of them."""
+    hours = [(one, one.value) for one in acme.readings(token) if isinstance(one.value, Summary)]
+    say(f"  Acme reads {count(len(hours), 'hour')} of energy, and no reading of a minute, such as")
+    for one, of in [(one, of) for one, of in hours if of.low is not None and of.high is not None][7:8]:
+        figures = f"{count(of.count, 'reading')}, {of.low:,.2f} to {of.high:,.2f} {one.unit}"
+        say(f"    from {clock(one.time, UTC)} on: {figures}")
+    answers = [one for one in acme.answers(token, "energy", "max").answers if one.value is not None]
+    for answer in answers[:1]:
+        say(f"  Acme asks how far the meter got on {answer.since[:10]}: {answer.value:,.2f} {answer.unit}")
+
+
+def _denied(brand: Brand, asked: Asked) -> None:
+    try:
+        brand.wait(asked, ANSWER_S)
+    except BrandError as error:
+        say(f"  Adverto asks where the phone is, for marketing: refused at once ({error.code})")
+    else:
+        raise CliError("the brand was not told no", "please report this")
 
 
 def _refused(acme: Brand, token: str, kind: str, what: str) -> None:
@@ -189,20 +158,24 @@ def _refused(acme: Brand, token: str, kind: str, what: str) -> None:
         raise CliError("the brand read what it may not", "please report this")
 
 
-def _ask(now: datetime) -> dict[str, Any]:
+def _bill(now: datetime) -> dict[str, Any]:
     until = (now + timedelta(days=70)).replace(hour=0, minute=0, second=0, microsecond=0)
     return {
         "type": "personal_data",
-        "actions": ["read"],
         "datatypes": ["energy", "power"],
-        "access_until": until.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "resolution": {"ideal": "raw", "minimum": "day"},
+        "history": {"ideal": "P30D", "minimum": "P0D"},
+        "data_until": until.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "purpose": "dpv:ServiceProvision",
         "purpose_text": "Bill by what you use",
         "retention": "P90D",
-        "recipients": [],
         "benefit": "10 % off the base fee",
         "required": True,
     }
+
+
+def _advert() -> dict[str, Any]:
+    return {"type": "personal_data", "datatypes": ["location"], "purpose": "dpv:TargetedAdvertising"}
 
 
 def _devices(now: datetime) -> Iterator[DemoDevice]:
@@ -214,12 +187,15 @@ def _devices(now: datetime) -> Iterator[DemoDevice]:
     known = [b"27.34", b"44.72", b"living room"]
     yield DemoDevice("hub", "Zigbee2MQTT", [("zigbee2mqtt/living room", climate)], known)
     yesterday = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
-    minutes = []
+    minutes, total = [], 4711.031
     for minute in range(1440):
         at = (yesterday + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:%S")
-        energy = {"Total": round(4711.031 + minute * 0.0003, 4), "Power": 180 + minute % 60}
+        kettle = any(0 <= minute - on < lasts for on, lasts in KETTLES.items())
+        power = 90 + 4 * (minute % 20) + (180 if minute >= 1000 else 0) + (2000 if kettle else 0)
+        total += power / 60_000
+        energy = {"Total": round(total, 4), "Power": power}
         minutes.append(("tele/meter/SENSOR", {"Time": at, "ENERGY": energy, "TempUnit": "C"}))
-    yield DemoDevice("meter", "Tasmota, a day's minutes", minutes, [b"4711.0", b"4711.4"])
+    yield DemoDevice("meter", "Tasmota, a day's minutes", minutes, [b"4711.0", f"{total:.2f}".encode()])
     voltage = {"bn": "urn:dev:ow:10e2073a0108006:", "bt": seconds, "n": "voltage", "u": "V", "v": 230.125}
     pack = [voltage, {"n": "current", "u": "A", "v": 1.625}]
     yield DemoDevice("sensor", "SenML (RFC 8428)", [("lab/sensor", pack)], [b"230.125", b"10e2073a0108006"])
@@ -230,7 +206,3 @@ def _devices(now: datetime) -> Iterator[DemoDevice]:
 def _chapter(title: str) -> None:
     say()
     say(title)
-
-
-def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "cli.main", *arguments]

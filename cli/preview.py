@@ -82,7 +82,7 @@ def preview_text(seen: Seen, ink: Ink, zone: tzinfo | None = None) -> str:
     from cli.picture import picture
 
     asked, given = seen.found.asked, seen.found.settled
-    title = "last week" if seen.days == DAYS else f"in the last {count(seen.days, 'day')}"
+    title = {1: "since yesterday", DAYS: "last week"}.get(seen.days, f"in the last {seen.days} days")
     lines = [f"{title} they would have received"]
     lines += table(
         ["", "AS ASKED", "AS YOU WOULD GIVE IT"], _figures(asked, given), width=INDENT
