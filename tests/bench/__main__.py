@@ -56,7 +56,7 @@ NAMES: Final = (
     "start",
 )
 BUSY: Final = 0.7  # load average from which on the machine is not ours
-_HISTORY: Final = frozenset({"storage", "read", "answers", "approve", "revoke"})
+HISTORY: Final = frozenset({"storage", "read", "answers", "approve", "revoke"})  # of the same year
 
 
 def sections(size: Size, names: Sequence[str], directory: Path) -> Iterator[Section]:
@@ -73,11 +73,11 @@ def sections(size: Size, names: Sequence[str], directory: Path) -> Iterator[Sect
         yield bridge.measure(size, directory)
     if "connections" in names:
         yield connections.measure(size, directory)
-    if _HISTORY.intersection(names):
+    if HISTORY.intersection(names):
         written = write_year(directory, size.days)
         if "storage" in names:
             yield storage.measure(written, directory)
-        if _HISTORY.intersection(names) != {"storage"}:
+        if HISTORY.intersection(names) != {"storage"}:
             with ExitStack() as stack:
                 home = stack.enter_context(opened(written))
                 if "read" in names:

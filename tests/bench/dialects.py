@@ -17,7 +17,6 @@ from tests.bench.rig import fresh_data, running
 from tests.bench.sizes import Size
 from tests.dialect_shapes import CASES, Case
 
-CALLS: Final = 50  # of one message, between two looks at the clock
 BLOCKS: Final = 5
 DECLARED: Final = "zigbee2mqtt"  # the dialect of the load; a file, and no code on these topics
 MICROSECONDS: Final = 20.0
@@ -28,7 +27,7 @@ def measure(size: Size, directory: Path) -> Section:
     """Read the vectors' messages; then store some in a declared dialect and as plain JSON, in turn."""
     found: dict[str, list[float]] = {}
     for case in CASES:
-        found.setdefault(case.dialect, []).append(_microseconds(case, case.notebook()))
+        found.setdefault(case.dialect, []).append(_microseconds(case, case.notebook(), size.calls))
     declared = [one for name in found if name != PLAIN and entry(name).dialect.rules for one in found[name]]
     rows = [row(name, "us", found[name]) for name in sorted(found)]
     rates = _rates(size, directory)
@@ -49,13 +48,13 @@ def measure(size: Size, directory: Path) -> Section:
     )
 
 
-def _microseconds(case: Case, notebook: Notebook) -> float:
+def _microseconds(case: Case, notebook: Notebook, calls: int) -> float:
     samples = []
     for _ in range(BLOCKS):
         begun = time.perf_counter()
-        for _ in range(CALLS):
+        for _ in range(calls):
             read(case.topic, case.payload, case.arrival, notebook)
-        samples.append((time.perf_counter() - begun) / CALLS * 1e6)
+        samples.append((time.perf_counter() - begun) / calls * 1e6)
     return statistics.median(samples)
 
 

@@ -32,7 +32,7 @@ from vault.store.state import Arrival
 from vault.store.writer import Writer
 
 LIMIT_S: Final = 1.0
-DAYS: Final = 7
+WEEK: Final = 7  # days that the targets are about
 KINDS: Final = (
     "battery", "carbon_dioxide", "energy", "humidity", "illuminance",
     "power", "pressure", "temperature", "voltage", "water",
@@ -48,19 +48,20 @@ def measure(size: Size, directory: Path) -> Section:
         household = Household(server)
         device = household.device("hub").device
         grant = grant_of_pickup(Acme(server, household).ask(list(KINDS)).auth_req_id)
-    written = _write(data, household.vault, device)
+    written = _write(data, household.vault, device, size.previewed)
     stored = _times(size, data, household, device, grant)
     with closing(sqlite3.connect(data.vault_db(household.vault))) as connection, connection:
         connection.execute("UPDATE segment SET cut = 1 WHERE ledger = 0")
     made = _times(size, data, household, device, grant)
     rows = [row("buckets stored", "s", stored), row("buckets made in memory", "s", made)]
+    stored_s, made_s = (one.median() if size.previewed == WEEK else None for one in rows)
     return Section(
         name="preview",
-        title=f"{written:,} readings of a week, raw as asked and by the hour as settled",
+        title=f"{written:,} readings of {size.previewed} day(s), raw as asked and by the hour as settled",
         rows=rows,
         targets=[
-            at_most("a preview of a week of 10 kinds <= 1 s", rows[0].median(), LIMIT_S),
-            at_most("the same without stored buckets <= 1 s", rows[1].median(), LIMIT_S),
+            at_most("a preview of a week of 10 kinds <= 1 s", stored_s, LIMIT_S),
+            at_most("the same without stored buckets <= 1 s", made_s, LIMIT_S),
         ],
         notes=["From the segments' list to both flows: everything is fetched and opened anew."],
     )
@@ -69,10 +70,10 @@ def measure(size: Size, directory: Path) -> Section:
 def _times(size: Size, data: DataDir, household: Household, device: DeviceId, grant: GrantId) -> list[float]:
     with running(data) as server:
         household.server = server
-        return [_time(household, device, grant) for _ in range(size.repeats + 2)]
+        return [_time(household, device, grant, size.previewed) for _ in range(size.repeats + 2)]
 
 
-def _time(household: Household, device: DeviceId, grant: GrantId) -> float:
+def _time(household: Household, device: DeviceId, grant: GrantId, days: int) -> float:
     found = household.find(grant)
     with household.session() as session:
         session.ask(wire.GetOverview(), wire.Overview)
@@ -81,7 +82,7 @@ def _time(household: Household, device: DeviceId, grant: GrantId) -> float:
         selectors = [Selector(device.text, kind, None, "hour") for kind in KINDS]
         terms = make_terms(asks, selectors, Bounds(now, now + 30 * DAY_S, now + 30 * DAY_S))
         begun = time.perf_counter()
-        shown = replay(session, Archive(session), found, asks, terms, days=DAYS)
+        shown = replay(session, Archive(session), found, asks, terms, days=days)
         seconds = time.perf_counter() - begun
     _check(shown)
     return seconds
@@ -93,14 +94,14 @@ def _check(shown: Preview) -> None:
         raise RuntimeError(f"a preview of another week: {found}")
 
 
-def _write(data: DataDir, vault: VaultId, device: DeviceId) -> int:
-    """Ten kinds a minute, of the seven days up to yesterday."""
+def _write(data: DataDir, vault: VaultId, device: DeviceId, days: int) -> int:
+    """Ten kinds a minute, of the days up to yesterday; how many readings."""
     draw = random.Random(1).random
-    first = int(time.time()) // DAY_S - DAYS
+    first = int(time.time()) // DAY_S - days
     now = [first * DAY_MS]
     writer = Writer(data, Files(), lambda: now[0], os.urandom)
     values = dict.fromkeys(KINDS, 50.0)
-    for day in range(first, first + DAYS):
+    for day in range(first, first + days):
         for begin in range(day * DAY_MS, (day + 1) * DAY_MS, _STEP * _MINUTE_MS):
             arrivals: list[Arrival] = []
             for at in range(begin, begin + _STEP * _MINUTE_MS, _MINUTE_MS):
@@ -114,4 +115,4 @@ def _write(data: DataDir, vault: VaultId, device: DeviceId) -> int:
         writer.seal_buckets()
         writer.close_quiet()
     writer.close()
-    return DAYS * 1440 * len(KINDS)
+    return days * 1440 * len(KINDS)
