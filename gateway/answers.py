@@ -30,6 +30,7 @@ FUNCTIONS: Final[tuple[Function, ...]] = get_args(Function)
 PERIODS: Final[tuple[Period, ...]] = get_args(Period)
 MOST_PERIODS: Final = 400  # in one answer
 MOST_CELLS: Final = 64
+MOST_LISTED: Final = 1 << 20  # raw readings with durations of an hour, as many as an answer may look at
 FITTING: Final[dict[ValueType, tuple[Function, ...]]] = {
     "number": ("mean", "min", "max", "sum", "count", "above", "below"),
     "boolean": ("count", "time_in"),
@@ -38,7 +39,7 @@ FITTING: Final[dict[ValueType, tuple[Function, ...]]] = {
     "event": ("count",),
 }
 _DAY_S: Final = 86_400
-_Key: TypeAlias = tuple[bytes, str, str, int, str]  # device, channel, resolution, time, value or cell
+_Key: TypeAlias = tuple[bytes, str, str, int]  # device, channel, resolution, time
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -118,24 +119,26 @@ class Figures:
         self._question, self._kind, self._spans = question, kind, spans
         self._cells = frozenset(question.cells)
         self._hours: dict[tuple[bytes, str], dict[int, Gathering]] = {}
-        self._buckets: dict[_Key, Aggregate] = {}
+        self._buckets: dict[_Key, dict[str, Aggregate]] = {}  # by value or cell
 
     def add(self, readings: Iterable[Outgoing]) -> None:
-        """Take some more.  A bucket that came again takes the place of the former one."""
+        """Take a page more.  What it holds of a bucket is all of it, and takes the place of a former one."""
+        fresh: dict[_Key, dict[str, Aggregate]] = {}
         raw: dict[tuple[bytes, str, int], list[Observation]] = {}
         for one in readings:
             observation = one.observation
             if isinstance(observation.value, Aggregate):
                 part = _part(observation.value)
-                key = (one.device, observation.channel, one.resolution, observation.time, part)
-                self._buckets[key] = observation.value
+                key = (one.device, observation.channel, one.resolution, observation.time)
+                fresh.setdefault(key, {})[part] = observation.value
             else:
                 hour = observation.time // HOUR_MS * HOUR_MS
                 raw.setdefault((one.device, observation.channel, hour), []).append(observation)
+        self._buckets |= fresh
         for (device, channel, start), found in raw.items():
             hours = self._hours.setdefault((device, channel), {})
             if start not in hours:
-                hours[start] = gather(self._kind.name, start)
+                hours[start] = gather(self._kind.name, start, MOST_LISTED)
             hours[start].add(found)
 
     def answers(self, now_ms: int, incomplete: Collection[int]) -> list[Answer]:
@@ -152,8 +155,8 @@ class Figures:
         ]
 
     def _figures(self) -> Iterator[tuple[int, Aggregate]]:
-        for key, bucket in self._buckets.items():
-            yield key[3], bucket
+        for key, parts in self._buckets.items():
+            yield from ((key[3], bucket) for bucket in parts.values())
         resolution = "h3-7" if self._kind.type == "place" else "hour"
         for (_, channel), hours in self._hours.items():
             for start in [start for start in hours if start + HOUR_MS not in hours]:

@@ -1,4 +1,4 @@
-"""A grant that the person never gave is told wherever grants are listed, and can be ended: all else goes on."""
+"""A grant that the person never gave is told wherever grants are listed, and can be ended."""
 
 from __future__ import annotations
 

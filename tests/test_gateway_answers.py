@@ -22,6 +22,7 @@ from vault.store.release import Released
 A, B = DeviceId(bytes(16)), DeviceId(bytes([1]) * 16)
 DAY = 86_400
 FINE, COARSE = "871f1d489ffffff", "851f1d4bfffffff"
+OTHER = "871f1d48bffffff"
 
 
 def seconds(text: str) -> int:
@@ -135,6 +136,18 @@ def test_a_bucket_that_comes_again_replaces_the_former_one() -> None:
     assert figure("sum", bucket(first), bucket(second)) == 40.0
     assert figure("sum", bucket(first), bucket(second, HOUR_MS)) == 50.0
     assert figure("count", bucket(Share("eco", 5)), bucket(Share("eco", 6)), bucket(Share("off", 1))) == 7
+
+
+def test_what_a_later_page_has_of_a_bucket_is_all_of_it() -> None:
+    question = Question("location", "time_in", "day", cells=(FINE, OTHER))
+    for pages, seconds in (
+        ([[Stay(FINE, 60, 6), Stay(OTHER, 40, 6)]], 100),
+        ([[Stay(FINE, 60, 6), Stay(OTHER, 40, 6)], [Stay(OTHER, 50, 6)]], 50),
+    ):
+        figures = Figures(question, catalogue().kind("location"), [(0, DAY)])
+        for page in pages:
+            figures.add([bucket(one, resolution="h3-7", kind="location") for one in page])
+        assert figures.answers(DAY_MS * 2, ())[0].value == seconds
 
 
 def test_series_add_up() -> None:

@@ -119,6 +119,9 @@ def page(
 ) -> Page:
     """Up to ``limit`` readings that arrived after sequence number ``after``, and not after ``upto``.
 
+    A page holds all of a bucket or nothing of it, be it longer than ``limit`` for that: so all of a bucket
+    that a page holds takes the place of what earlier pages held of it.
+
     Chunks of different lanes overlap in sequence, so they are merged as they are opened.  What the permit
     does not cover is left out, whatever the keys could open.
 
@@ -142,17 +145,45 @@ def _page(arrivals: _Arrivals, permit: Permit, after: int, limit: int, upto: int
     # Limits come before the range: a range that moves second by second must not get round them.
     sieve = Sieve(permit.limits, partial(arrivals.before, after)) if permit.limits else None
     found: list[Released] = []
-    examined = 0
+    examined, latest = 0, None
     for batch in arrivals.since(after, upto, _BATCH if sieve else 1):
-        passed = sieve.pass_on(batch, arrivals.covers) if sieve else filter(arrivals.covers, batch)
-        found += passed
-        if len(found) > limit:
-            del found[limit:]
-            return Page(found, found[-1].seq, True, len(arrivals.lanes))
-        examined += len(batch)
-        if sieve and examined >= EXAMINED:
-            return Page(found, batch[-1].seq, True, len(arrivals.lanes))
+        if latest is not None and examined >= EXAMINED and not _one_bucket(latest, batch[0]):
+            return Page(found, latest.seq, True, len(arrivals.lanes))
+        found += sieve.pass_on(batch, arrivals.covers) if sieve else filter(arrivals.covers, batch)
+        end = _whole(found, limit)
+        if end is not None:
+            return Page(found[:end], found[end - 1].seq, True, len(arrivals.lanes))
+        if sieve:
+            examined, latest = examined + len(batch), batch[-1]
     return Page(found, arrivals.reached, False, len(arrivals.lanes))
+
+
+def _whole(found: Sequence[Released], limit: int) -> int | None:
+    """Where a page ends that there is more than enough for: before the bucket that it has no room for.
+
+    If that is its first one, after it.  None: its end is not known yet.
+    """
+    if len(found) <= limit:
+        return None
+    end = limit
+    while end and _one_bucket(found[end - 1], found[end]):
+        end -= 1
+    if end:
+        return end
+    end = limit
+    while end < len(found) and _one_bucket(found[end - 1], found[end]):
+        end += 1
+    return end if end < len(found) else None
+
+
+def _one_bucket(one: Released, other: Released) -> bool:
+    """Whether two that follow each other are of one bucket: several cells of an hour, or words."""
+    return one.resolution != RAW and _bucket(one) == _bucket(other)
+
+
+def _bucket(one: Released) -> tuple[DeviceId, str, str, str, int]:
+    observation = one.observation
+    return one.device, observation.channel, observation.kind, one.resolution, observation.time
 
 
 class _Arrivals:
