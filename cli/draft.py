@@ -13,14 +13,14 @@ import msgspec
 
 from cli.choice import Choice
 from cli.errors import RefusedError, UsageError
+from cli.limiting import limits_of, that_limit
 from cli.typed import EVERY_KIND
 from cli.values import label_of
 from cli.wording import detail_words
-from policies.errors import TermsError
 from policies.grant import Refusal
 from policies.iso8601 import DAY
 from policies.kinds import catalogue
-from policies.minimise import Limit, misfit
+from policies.minimise import Limit
 from policies.narrow import Bounds, History, settle_bounds
 from policies.request import Ask
 from policies.settle import Item
@@ -72,7 +72,7 @@ def settled(items: Sequence[Item]) -> Draft:
         duration=min(durations) * DAY if durations else None,
         mode=min((point.mode for point in points), key=MODES_SUPPORTED.index, default="read"),
         uses=min(uses, default=None),
-        limits=_that_limit(limits),
+        limits=that_limit(limits),
     )
 
 
@@ -126,7 +126,7 @@ def changed(draft: Draft, choice: Choice, asks: Sequence[Ask]) -> Draft:
         mode=mode,
         uses=draft.uses if choice.mode is None else choice.uses,
         budget=draft.budget if choice.mode is None else choice.budget,
-        limits=_limits(draft, choice, kinds, details),
+        limits=limits_of(draft.limits, choice, kinds, details),
     )
 
 
@@ -209,59 +209,3 @@ def is_finer(kind: str, one: str, other: str) -> bool:
     """Whether a kind tells more at ``one`` than at ``other``."""
     known = catalogue().kind(kind).resolutions
     return one in known and other in known and known.index(one) < known.index(other)
-
-
-def _limits(
-    draft: Draft, choice: Choice, kinds: Sequence[str], details: Mapping[str, str]
-) -> dict[str, Limit]:
-    limits = {kind: draft.limits.get(kind, Limit(kind=kind)) for kind in kinds}
-
-    def put(meant: Sequence[str], **fields: object) -> None:
-        for kind in meant:
-            try:
-                limits[kind] = msgspec.structs.replace(limits[kind], **fields)
-            except TermsError as error:
-                raise UsageError(str(error), "write it so") from None
-
-    for kind, step in choice.rounds:
-        meant = _meant(kind, kinds)
-        if kind == EVERY_KIND:
-            meant = [one for one in kinds if catalogue().kind(one).type == "number"]
-        put(_some(meant, "is a number that could be rounded"), round=step)
-    for kind, seconds in choice.every:
-        put(_meant(kind, kinds), every=seconds)
-    if choice.hours is not None:
-        by_day = [kind for kind in kinds if details[kind] == "day"]
-        if by_day:
-            words = f"{label_of(by_day[0])} by the day has no hours"
-            raise UsageError(words, f"give --detail {by_day[0]}=hour, or leave --hours out")
-        put(kinds, hours=choice.hours, zone=choice.zone)
-    if choice.fewest is not None:
-        buckets = [kind for kind in kinds if details[kind] != "raw"]
-        put(_some(buckets, "is given in buckets; give --detail hour, too"), fewest=choice.fewest)
-    if choice.drop:
-        places = [kind for kind in kinds if catalogue().kind(kind).type == "place"]
-        put(_some(places if "accuracy" in choice.drop else kinds, "is a place"), drop=choice.drop)
-    for kind, limit in limits.items():
-        odd = misfit(limit, catalogue().kind(kind))
-        if odd is not None:
-            raise UsageError(odd.removesuffix("."), "leave it out, or name another kind")
-    return dict(_that_limit(limits))
-
-
-def _meant(kind: str, kinds: Sequence[str]) -> list[str]:
-    if kind == EVERY_KIND:
-        return list(kinds)
-    if kind not in kinds:
-        raise UsageError("a limit of a kind that is not given", f"choose from: {', '.join(kinds)}")
-    return [kind]
-
-
-def _some(kinds: Sequence[str], what: str) -> Sequence[str]:
-    if not kinds:
-        raise UsageError(f"nothing of this {what}", "leave it out")
-    return kinds
-
-
-def _that_limit(limits: Mapping[str, Limit]) -> Mapping[str, Limit]:
-    return {kind: limit for kind, limit in limits.items() if limit != Limit(kind=kind)}

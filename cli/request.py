@@ -5,42 +5,34 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import rich_click as click
 
 from cli import options
-from cli.ask import choose, require_terminal, say
+from cli.ask import choose, require_terminal
 from cli.asked import ANSWERED, fetch, find, is_waiting, require_waiting, row_of, status_of, why_of
-from cli.card import QUESTION, request_card
-from cli.change import change
 from cli.choice import Choice, narrowing
+from cli.deciding import decide, offered, shown, terms_json, warned
 from cli.doubts import doubted, status_in
 from cli.draft import kinds_of
-from cli.errors import CancelledError, ConflictError, NotFoundError, RefusedError, UsageError
+from cli.errors import CancelledError, ConflictError
 from cli.passphrase import PassphraseSource
-from cli.plot import Ink, ink_for
-from cli.preview import DAYS, TooSlowError, at_most, look, preview_json, preview_text, rare_words
-from cli.progress import PATIENCE_S, Bar
+from cli.plot import ink_for
+from cli.preview import DAYS, look, preview_json, preview_text
+from cli.progress import Bar
 from cli.render import ago, emit, escape, table
-from cli.review import Offer, make_offer, offer_of
+from cli.review import Offer
 from cli.session import now_ms, suggest, unlocked, with_vault
 from cli.standing import asks_of
 from cli.times import span
 from cli.values import label_of
 from gateway import wire
-from gateway.client import device as devices
-from gateway.client.answered import read_statement
 from gateway.client.approve import approve as approve_terms
 from gateway.client.approve import resume
 from gateway.client.read import Archive
-from gateway.client.session import Session
 from policies.grant import Pending, Preparing
 from policies.iso8601 import format_time
 from vault.ids import GrantId
-from vault.segment import RAW
-from vault.store.records import GrantRow
 
 PAUSE_S = 0.5  # between two looks while waiting
 
@@ -101,7 +93,7 @@ def show(id: str, choice: Choice, passphrase: PassphraseSource, home: Path, as_j
             emit(row_of(row, status), as_json, f"{escape(row.brand_name)}: {status}")
             return
         archive = Archive(session)
-        offer = _warned(session, archive, _offer(session, archive, row, choice))
+        offer = warned(session, archive, offered(session, archive, row, choice))
     answer = {"terms": terms_json(offer), "yesterday": offer.card.yesterday, "notes": list(offer.card.notes)}
     emit(row_of(row) | answer, as_json, shown(offer))
     short = GrantId(row.grant).short
@@ -125,7 +117,7 @@ def preview(
     with unlocked(home, passphrase) as session:
         row, archive = find(session, id), Archive(session)
         require_waiting(row, session.clock())
-        offer = _offer(session, archive, row, choice)
+        offer = offered(session, archive, row, choice)
         with Bar("looking back") as progress:
             seen = look(session, archive, offer, days, progress)
     answer = {"request": GrantId(row.grant).text, "terms": terms_json(offer)} | preview_json(seen)
@@ -147,7 +139,7 @@ def approve(
     with unlocked(home, passphrase) as session:
         row, archive = find(session, id), Archive(session)
         require_waiting(row, session.clock())
-        offer = _decide(session, archive, row, choice, yes=yes, quiet=as_json and yes)
+        offer = decide(session, archive, row, choice, yes=yes, quiet=as_json and yes)
         with Bar("handing over") as progress:
             if isinstance(row.state, Preparing):
                 resume(session, archive, row)
@@ -180,111 +172,6 @@ def deny(id: str, reason: str, yes: bool, passphrase: PassphraseSource, home: Pa
         session.tell(wire.Deny(GrantId(row.grant), reason), wire.Done)
     text = GrantId(row.grant).text
     emit({"request": text, "status": "denied"}, as_json, f"{escape(row.brand_name)} is told no")
-
-
-def terms_json(offer: Offer) -> dict[str, Any]:
-    """What is given, for programs."""
-    terms = offer.terms
-    return {
-        "kinds": list(terms.kinds),
-        "details": {one.kind: terms.resolution_of(one) for one in terms.selectors},
-        "devices": [
-            {"device": one.device, "kind": one.kind, "channels": one.channels and list(one.channels)}
-            for one in terms.selectors
-        ],
-        "data_from": format_time(terms.data_from),
-        "data_until": format_time(terms.data_until),
-        "access_until": format_time(terms.access_until),
-        "mode": terms.mode,
-        "uses": terms.uses,
-        "budget": terms.budget,
-        "limits": [msgspec.to_builtins(limit) for limit in terms.limits],
-    }
-
-
-def shown(offer: Offer) -> str:
-    """The card, and what a person should know beside it."""
-    lines = [request_card(offer.card)]
-    if offer.row.binding_message:
-        lines.append(f"  message   {escape(offer.row.binding_message)}")
-    if offer.left_out:
-        lines.append(f"  but       they say they cannot do without {', '.join(offer.left_out)}")
-    lines += [f"  but       they say they need {words}" for words in offer.below]
-    if isinstance(offer.row.state, Preparing):
-        lines.append("  note      you approved this before; its keys are still to be handed over")
-    return "\n".join(lines)
-
-
-def _offer(session: Session, archive: Archive, row: GrantRow, choice: Choice) -> Offer:
-    """What would be given; of an approval that was cut off, what was approved."""
-    if isinstance(row.state, Preparing):
-        terms = read_statement(session, row).terms
-        return offer_of(session, archive, row, asks_of(row), terms, devices.fetch(session))
-    return make_offer(session, archive, row, choice)
-
-
-def _decide(
-    session: Session, archive: Archive, row: GrantRow, choice: Choice, *, yes: bool, quiet: bool
-) -> Offer:
-    """Show, ask, and go round as long as the person changes something."""
-    offer = _offer(session, archive, row, choice)
-    if yes:
-        if not quiet:
-            say(shown(_warned(session, archive, offer)))
-        return offer
-    ink = ink_for(sys.stderr.encoding)
-    say(shown(offer))
-    _glance(session, archive, offer, ink)
-    while True:
-        answers = {"y": "yes", "n": "no", "c": "change", "p": "preview"}
-        match choose(QUESTION, answers, instead="--yes"):
-            case "y":
-                return offer
-            case "n":
-                raise CancelledError("nothing was given", "say no for good: hypertouch request deny ID")
-            case "p":
-                with Bar("looking back") as progress:
-                    seen = look(session, archive, offer, DAYS, progress)
-                say(f"\n{preview_text(seen, ink)}\n")
-            case _ if isinstance(row.state, Preparing):
-                say("it is approved already; to give less, revoke it and have them ask again")
-            case _:
-                offer = _changed(session, archive, row, offer)
-                say(shown(offer))
-
-
-def _warned(session: Session, archive: Archive, offer: Offer) -> Offer:
-    """The offer with a note for each series that is too rare for its buckets to hide anything."""
-    if all(one.given == RAW for one in offer.card.details):
-        return offer
-    try:
-        seen = look(session, archive, offer, DAYS, at_most(PATIENCE_S))
-    except TooSlowError:
-        return offer
-    card = msgspec.structs.replace(offer.card, notes=(*offer.card.notes, *rare_words(seen)))
-    return msgspec.structs.replace(offer, card=card)
-
-
-def _glance(session: Session, archive: Archive, offer: Offer, ink: Ink) -> None:
-    """The preview, where it takes no longer than a person likes to wait for a question."""
-    try:
-        seen = look(session, archive, offer, DAYS, at_most(PATIENCE_S))
-    except TooSlowError:
-        say("  preview   takes a while here; p shows what they would have received last week")
-        return
-    say(f"\n{preview_text(seen, ink)}\n")
-
-
-def _changed(session: Session, archive: Archive, row: GrantRow, offer: Offer) -> Offer:
-    """The offer after a change; as it was, where that cannot be given."""
-    choice = change(offer.choice, offer.asks)
-    if choice == offer.choice:
-        return offer
-    try:
-        return _offer(session, archive, row, choice)
-    except (UsageError, RefusedError, NotFoundError) as error:
-        say(escape(f"{error.what}; {error.hint}" if error.hint else error.what))
-        return offer
 
 
 def _given(offer: Offer) -> str:

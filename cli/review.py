@@ -5,7 +5,6 @@ The terms are made before the card and signed after it: what is approved is what
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,14 +15,14 @@ from cli.card import Detail, Less, RequestCard, Sample, Wishes
 from cli.choice import Choice
 from cli.draft import Draft, bounds_of, changed, is_finer
 from cli.errors import RefusedError, UsageError
-from cli.known import find_all
+from cli.named import ITSELF, selectors_of
 from cli.standing import asks_of, begin
 from cli.times import midnight
 from cli.values import label_of, spoken_unit, unit_of, words
 from cli.wording import detail_words
 from gateway import wire
 from gateway.client import device as devices
-from gateway.client.chosen import Chosen, choose_selectors, selects, series_of
+from gateway.client.chosen import Chosen, selects, series_of
 from gateway.client.device import Devices
 from gateway.client.read import Archive, is_reading
 from gateway.client.recipients import Series
@@ -34,11 +33,10 @@ from policies.iso8601 import DAY
 from policies.narrow import Bounds, exceeds, make_terms
 from policies.purposes import purposes
 from policies.request import Ask
-from policies.terms import Selector, Terms
-from vault.ids import DeviceId, GrantId
+from policies.terms import Terms
+from vault.ids import GrantId
 from vault.store.records import GrantRow
 
-ITSELF: Final = "itself"  # the channel of a device that has none
 ANY_CHANNEL: Final = "whatever channel it will use"
 EVERY_CHANNEL: Final = "every channel, new ones too"
 MORNING_MS: Final = 7 * 3_600_000  # the example is of seven o'clock, or the first after it
@@ -83,7 +81,7 @@ def make_offer(session: Session, archive: Archive, row: GrantRow, choice: Choice
     seen: set[Series] = set()
     if overview.first_day is not None and overview.last_day is not None:
         seen = series_of(archive.segments(overview.first_day, overview.last_day))
-    chosen = _chosen(draft, choice, found, seen, bounds, now_s, before)
+    chosen = selectors_of(draft, choice, found, seen, bounds, now_s, before)
     terms = _terms(asks, draft, chosen, bounds)
     refusal = exceeds(asks, terms, answered_s=now_s, before=before)
     if refusal is not None:
@@ -192,53 +190,6 @@ def _wishes(ask: Ask, terms: Terms, now_s: int) -> Wishes:
         access_until=end if end is not None and end > terms.access_until + DAY else None,
         mode=ask.mode if ask.mode != terms.mode or (terms.uses and ask.mode == "read") else None,
     )
-
-
-def _chosen(
-    draft: Draft,
-    choice: Choice,
-    found: Devices,
-    seen: set[Series],
-    bounds: Bounds,
-    now_s: int,
-    before: Terms | None,
-) -> Chosen:
-    """Devices and channels: those of a grant in force stay where the person names no others."""
-    kept: tuple[Selector, ...] = ()
-    if before is not None and not (choice.devices or choice.channels or choice.future):
-        kept = tuple(one for one in before.selectors if one.kind in draft.kinds)
-    new = [kind for kind in draft.kinds if all(one.kind != kind for one in kept)]
-    if not new:
-        return Chosen(kept, ())
-    chosen = choose_selectors(new, _device_ids(found, choice, bounds, now_s), seen, future=choice.future)
-    selectors = _of_channels(chosen.selectors, choice.channels) if choice.channels else chosen.selectors
-    return Chosen((*kept, *selectors), chosen.unseen if not choice.channels else ())
-
-
-def _of_channels(selectors: Sequence[Selector], names: Sequence[str]) -> tuple[Selector, ...]:
-    """These channels alone; of what was never seen these, once they come.  Raises UsageError."""
-    wanted = tuple(sorted({"" if name == ITSELF else name for name in names}))
-    known = sorted({channel or ITSELF for one in selectors for channel in one.channels or ()})
-    if not any(one.channels is None or set(one.channels) & set(wanted) for one in selectors):
-        raise UsageError("there is no such channel of this", f"choose from: {', '.join(known)}")
-    kept = []
-    for one in selectors:
-        channels = wanted if one.channels is None else tuple(c for c in one.channels if c in wanted)
-        if channels:
-            kept.append(msgspec.structs.replace(one, channels=channels))
-    return tuple(kept)
-
-
-def _device_ids(found: Devices, choice: Choice, bounds: Bounds, now_s: int) -> list[DeviceId]:
-    """Live devices; with history those that were removed, too, for they may have sent some of it."""
-    ids = [
-        one.id
-        for one in find_all(found, choice.devices)
-        if one.live or (bounds.data_from < now_s and one.row.readings)
-    ]
-    if not ids:
-        raise UsageError("there is no device to give anything of", "connect one: hypertouch device add NAME")
-    return ids
 
 
 def _devices(found: Devices, terms: Terms, unseen: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,12 +10,12 @@ from cli import options
 from cli.ask import confirm, require_terminal, say
 from cli.asked import find, status_of
 from cli.choice import Choice, narrowing
+from cli.deciding import shown, terms_json
 from cli.doubts import require_given
 from cli.errors import ConflictError, UsageError
 from cli.passphrase import PassphraseSource
 from cli.progress import Bar
 from cli.render import date, emit, escape
-from cli.request import shown, terms_json
 from cli.review import Offer, make_offer
 from cli.session import suggest, unlocked, with_vault
 from cli.times import bound, span
