@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Final
+
+import msgspec
+
 from gateway.wire.base import Call
 from vault.statement import Signed
+
+KINDS_MAX: Final = 256  # that a blackout names
 
 
 class GetRules(Call, frozen=True):
@@ -36,7 +42,7 @@ class AddBlackout(Call, frozen=True):
     id: bytes
     since: int
     until: int
-    kinds: list[str]
+    kinds: Annotated[list[str], msgspec.Meta(max_length=KINDS_MAX)]
 
 
 class EndBlackout(Call, frozen=True):
