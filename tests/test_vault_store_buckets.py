@@ -477,3 +477,16 @@ def test_a_blackout_of_the_past_cuts_what_was_gathered_of_it(world: World) -> No
     ]  # fmt: skip
     assert "day" not in found(device.person)
     assert device.person.cut() == {start // DAY_MS}
+
+
+def test_a_blackout_of_an_hour_that_was_sealed_keeps_it_out_of_the_day(world: World) -> None:
+    device = world.person().device()
+    start = start_of(world)
+    for hour in range(4):
+        send(device, start + hour * HOUR_MS + NOON, *map(float, range(5)))
+    go_to(world, start + NOON + 4 * HOUR_MS + 30 * MINUTE_MS)
+    assert len(found(device.person)["hour"]) == 4  # the control: what is to be hidden was sealed before
+    open_ = world.writer.state(device.person.vault).open
+    open_.set_blackouts([Blackout(start + NOON + HOUR_MS, start + NOON + 2 * HOUR_MS)])
+    go_to(world, start + DAY_MS + 30 * MINUTE_MS)
+    assert "day" not in found(device.person)

@@ -98,13 +98,18 @@ class Numbers(Gathering):
             good = False
         if not good:
             many = len(values)
-            values = [value for value in values if isinstance(value, float) and abs(value) <= LARGEST]
+            values = [value for value in values if is_number(value)]
             self.count -= many - len(values)
             low, high = min(values, default=0.0), max(values, default=0.0)
         if values:
             self.low, self.high = min(self.low, low), max(self.high, high)
             self.sums = exactly([*self.sums, *values])
             self.squares = exactly([*self.squares, *map(mul, values, values)])
+
+
+def is_number(value: Value) -> bool:
+    """Whether it counts in a bucket of numbers."""
+    return isinstance(value, float) and abs(value) <= LARGEST
 
 
 def exactly(terms: list[float]) -> list[float]:

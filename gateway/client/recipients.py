@@ -16,7 +16,8 @@ from gateway.client.answered import doubtful
 from gateway.client.session import Session
 from policies.grant import Active, Gap, Paused, Preparing
 from policies.terms import Terms
-from vault.bucket import HOUR_MS, SPANS
+from vault.bucket import SPANS
+from vault.gathering import HOUR_MS
 from vault.ids import DeviceId, GrantId
 from vault.segment import RAW, Lane, is_reserved
 from vault.store.records import BlackoutRow, GrantRow
@@ -105,6 +106,10 @@ class Known(NamedTuple):
             one.touches(kind, start, end) and one.made >= _hour_end(max(one.since * 1000, start))
             for one in self.blackouts
         )
+
+    def taken(self, kind: str, start: int, end: int) -> bool:
+        """Whether a bucket of this time may have been sealed before a blackout took it away."""
+        return any(one.touches(kind, start, end) and one.made >= end for one in self.blackouts)
 
     def readers_of(self, series: Series, resolution: str, since: int, until: int) -> tuple[Reader, ...]:
         """The grants that are given all of [since, until) of a series at this resolution."""

@@ -192,7 +192,10 @@ class Buckets:
             self._add(to, hour, group, now)
 
     def blind(self, since: int, until: int, covers: Callable[[str], bool]) -> None:
-        """Never seal what was gathered of a time (ms), of the kinds that ``covers`` names."""
+        """Never seal what was gathered of a time (ms), of the kinds that ``covers`` names.
+
+        Nor the day's bucket, where an hour of it was sealed before: the day would hold that hour still.
+        """
         for day, series in self._days.items():
             first = (since - day * DAY_MS) // HOUR_MS
             last = -(-(until - day * DAY_MS) // HOUR_MS)
@@ -200,6 +203,8 @@ class Buckets:
                 if since <= one.latest and covers(one.kind):
                     for hour in [hour for hour in one.hours if first <= hour < last]:
                         self._lose(one, hour)
+                    if any(one.closed >> hour & 1 for hour in range(max(first, 0), min(last, HOURS))):
+                        self._cut(one, DAY)
 
     # --- finished buckets --------------------------------------------------------------------------------
 
