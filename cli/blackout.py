@@ -17,6 +17,7 @@ from cli.render import count, emit, escape, table
 from cli.render import moment as spoken
 from cli.session import pick, suggest, unlocked, with_vault
 from cli.times import moment, rfc3339, span
+from cli.typed import split
 from cli.values import label_of
 from gateway import wire
 from gateway.client.blackout import ReadBefore, black_out
@@ -141,8 +142,7 @@ def _bounds(
 
 
 def _kinds(text: str | None) -> list[str]:
-    named = [part.strip() for part in (text or "").split(",") if part.strip()]
-    found = [(name, catalogue().find(name)) for name in named]
+    found = [(name, catalogue().find(name)) for name in split(text or "")]
     unknown = [name for name, kind in found if kind is None]
     if unknown:
         raise UsageError(f"there is no kind {unknown[0]!r}", "name kinds as `hypertouch data show` does")
