@@ -14,7 +14,8 @@ from gateway.mqtt import Reason
 from gateway.node.limits import Budget, Limits
 from gateway.node.ports import Ingest
 from gateway.node.registry import Counters, Registry
-from gateway.node.session import Session, Shared
+from gateway.node.session import Session
+from gateway.node.shared import Shared
 from gateway.node.websocket import WebSocket
 
 _RESERVED_FILES = 128  # file descriptors left for databases, logs and other sockets

@@ -11,10 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, assert_never, cast
+from typing import Final, assert_never, cast
 
 from gateway.errors import ProtocolError
 from gateway.mqtt import (
@@ -36,56 +34,12 @@ from gateway.mqtt import (
     join_acks,
 )
 from gateway.node.greeting import Welcome, greet
-from gateway.node.limits import Budget, Limits, Throttle
-from gateway.node.ports import DeviceLink, Ingest
-from gateway.node.registry import Counters, Registry
+from gateway.node.ports import DeviceLink
+from gateway.node.shared import Shared, Wire
 from gateway.node.window import NOTHING, Batch, Window
 
-_TCP_KEEP_ALIVE = (
-    120  # seconds of silence before the kernel asks whether a device without keep alive still lives
-)
-
-
-class Wire(Protocol):
-    """What a session does to the connection below it: that of a socket, or a WebSocket's."""
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """What the system knows of the connection: ``socket``, ``peername``."""
-
-    def write(self, data: bytes) -> None:
-        """Send."""
-
-    def can_write_eof(self) -> bool:
-        """Whether ``write_eof`` tells the device that nothing follows, and still reads."""
-
-    def write_eof(self) -> None:
-        """Say that nothing follows."""
-
-    def pause_reading(self) -> None:
-        """Give no more bytes."""
-
-    def resume_reading(self) -> None:
-        """Give bytes again."""
-
-    def close(self) -> None:
-        """Send what was written, and end."""
-
-    def abort(self) -> None:
-        """End."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What the connections of one endpoint have in common."""
-
-    ingest: Ingest
-    limits: Limits
-    registry: Registry
-    budget: Budget
-    loop: asyncio.AbstractEventLoop
-    entropy: Callable[[int], bytes]
-    throttle: Throttle = field(default_factory=Throttle)
-    counters: Counters = field(default_factory=Counters)
+# Seconds of silence before the kernel asks whether a device without keep alive still lives.
+_TCP_KEEP_ALIVE: Final = 120
 
 
 class Session(asyncio.Protocol):

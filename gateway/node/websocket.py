@@ -21,7 +21,8 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from gateway.node.session import Session, Shared
+from gateway.node.session import Session
+from gateway.node.shared import Shared
 
 PATH: Final = "/mqtt"
 SUBPROTOCOLS: Final = (Subprotocol("mqtt"), Subprotocol("mqttv3.1"))  # the second is what MQTT 3.1 was called

@@ -26,7 +26,10 @@ class Done(Reply, frozen=True):
 
 
 class Refused(Reply, frozen=True):
-    """No.  ``code`` is one of a closed set (``PROTOCOL.md``), ``hint`` says what to do next."""
+    """No.  ``hint`` says what to do next.
+
+    ``code`` is one of a closed set (``PROTOCOL.md``); a door that counts hears ``used_up``, too.
+    """
 
     code: str
     what: str
