@@ -13,14 +13,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import msgspec
 from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
@@ -32,6 +29,7 @@ from gateway.bridge.lane import Held, Lane
 from gateway.rpcclient import NodeError, call_sync
 from gateway.wire import BridgeState, BridgeStates, GetBridges
 from tests.node_process import PASSWORD, Person
+from tests.told import ToldProcess
 from vault.store.paths import DataDir
 
 
@@ -47,7 +45,7 @@ def bridge_config(person: Person, url: str, *filters: str, **more: Any) -> Bridg
     )
 
 
-class BridgeProcess:
+class BridgeProcess(ToldProcess):
     """A worker of a bridge; ``fault`` as above."""
 
     def __init__(self, data: DataDir, wanted: BridgeConfig, *fault: str, worker: int = 0) -> None:
@@ -55,31 +53,8 @@ class BridgeProcess:
         path = config.path_of(data, wanted.name)
         path.touch(mode=0o600)
         path.write_bytes(config.encode(wanted))
-        module = ["-m", "tests.bridge_process", *fault] if fault else ["-m", "gateway.bridge.run"]
-        self.process = subprocess.Popen(
-            [sys.executable, *module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        task = BridgeTask(str(path), str(data.socket), worker)
-        self.process.stdin.write(msgspec.json.encode(task) + b"\n")
-        self.process.stdin.flush()
-        self.said = self.process.stdout.readline()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.end(signal.SIGKILL)
-
-    def end(self, sign: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
-        """End it; its status and what it said on stderr."""
-        if self.process.poll() is None:
-            self.process.send_signal(sign)
-        _, said = self.process.communicate(timeout=30)
-        return self.process.returncode, said.decode()
+        words = ["tests.bridge_process", *fault] if fault else ["gateway.bridge.run"]
+        super().__init__(words, BridgeTask(str(path), str(data.socket), worker))
 
 
 def states(data: DataDir) -> list[BridgeState]:

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from tests.mqtt_door import Opened
+    from tests.node_process import NodeProcess, Person
 
 settings.register_profile("dev", deadline=None, max_examples=50)
 settings.register_profile(
@@ -61,6 +62,24 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "home"
     monkeypatch.setenv("HYPERTOUCH_HOME", str(path))
     return path
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Person:
+    """A vault with one device, whose node is yet to start."""
+    from tests.node_process import Person
+    from vault.store.paths import DataDir
+
+    return Person(DataDir(tmp_path / "node"))
+
+
+@pytest.fixture
+def node(person: Person) -> Iterator[NodeProcess]:
+    """A real node on it."""
+    from tests.node_process import NodeProcess
+
+    with NodeProcess(person.data) as running:
+        yield running
 
 
 @pytest.fixture(params=["TCP", "WebSocket"])

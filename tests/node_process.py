@@ -16,14 +16,12 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -32,6 +30,7 @@ from gateway.client.read import open_readings, open_segment
 from gateway.node import ingest, run
 from gateway.node.config import NodeConfig
 from tests.mqtt_client import RawClient, connect, ids
+from tests.told import ToldProcess
 from vault.device import verifier, wrap_notes
 from vault.ids import ClientId, DeviceId, VaultId
 from vault.observation import Observation
@@ -98,37 +97,15 @@ class Person:
         return found
 
 
-class NodeProcess:
+class NodeProcess(ToldProcess):
     """A node on loopback; ``fault`` as above, ``config`` beside ports that the system chooses."""
 
     def __init__(self, data: DataDir, *fault: str, **config: Any) -> None:
-        module = ["-m", "tests.node_process", *fault] if fault else ["-m", "gateway.node.run"]
-        self.process = subprocess.Popen(
-            [sys.executable, *module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
+        words = ["tests.node_process", *fault] if fault else ["gateway.node.run"]
         told = {"data": str(data.path), "mqtt_port": 0, **config}
-        self.process.stdin.write(msgspec.json.encode(msgspec.convert(told, NodeConfig)) + b"\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        self.ready: dict[str, Any] = json.loads(line) if line else {}
+        super().__init__(words, msgspec.convert(told, NodeConfig))
+        self.ready: dict[str, Any] = json.loads(self.said) if self.said else {}
         self.port: int = self.ready.get("mqtt_port", 0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.end(signal.SIGKILL)
-
-    def end(self, sign: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
-        """End it; its status and what it said on stderr."""
-        if self.process.poll() is None:
-            self.process.send_signal(sign)
-        _, said = self.process.communicate(timeout=30)
-        return self.process.returncode, said.decode()
 
 
 class Publisher:

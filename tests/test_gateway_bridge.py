@@ -35,15 +35,8 @@ from tests.broker import Mosquitto, Tap, packets
 from tests.node_process import NodeProcess, Person
 from tests.peers import require_peer
 from vault.ids import DeviceId
-from vault.store.paths import DataDir
 
 pytestmark = pytest.mark.peer
-
-
-@pytest.fixture
-def person(tmp_path: Path) -> Person:
-    """A vault with one device."""
-    return Person(DataDir(tmp_path / "node"))
 
 
 def stores(person: Person, count: int) -> None:

@@ -21,18 +21,11 @@ from paho.mqtt import publish as once
 from tests.bridge_process import BridgeProcess, Source, bridge_config, connected, wait_for, wait_until
 from tests.broker import Mosquitto, Tap
 from tests.node_process import NodeProcess, Person
-from vault.store.paths import DataDir
 
 pytestmark = pytest.mark.peer
 
 KILLS = int(os.environ.get("HYPERTOUCH_KILLS", "30"))
 MESSAGES = int(os.environ.get("HYPERTOUCH_MESSAGES", "20000"))
-
-
-@pytest.fixture
-def person(tmp_path: Path) -> Person:
-    """A vault with one device."""
-    return Person(DataDir(tmp_path / "node"))
 
 
 def number(payload: bytes) -> int:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -20,7 +19,6 @@ import pytest
 
 from tests.interop import BOTH, Task
 from tests.node_process import PASSWORD, NodeProcess, Person
-from vault.store.paths import DataDir
 
 VARIABLE = "HYPERTOUCH_PAHO_TESTING"
 
@@ -83,19 +81,6 @@ def checkout() -> Path:
         f"{VARIABLE} names another directory"
     )
     return Path(named)
-
-
-@pytest.fixture
-def person(tmp_path: Path) -> Person:
-    """A vault with one device, which the suite is."""
-    return Person(DataDir(tmp_path / "node"))
-
-
-@pytest.fixture
-def node(person: Person) -> Iterator[NodeProcess]:
-    """A real node."""
-    with NodeProcess(person.data) as running:
-        yield running
 
 
 def asked(

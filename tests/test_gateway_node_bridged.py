@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
 
@@ -26,15 +25,8 @@ from gateway.wire import (
 )
 from tests.node_process import PASSWORD, NodeProcess, Person
 from vault.ids import DeviceId
-from vault.store.paths import DataDir
 
 Scene = Callable[[NodeLink], Awaitable[None]]
-
-
-@pytest.fixture
-def person(tmp_path: Path) -> Person:
-    """A vault with one device."""
-    return Person(DataDir(tmp_path / "node"))
 
 
 def play(person: Person, scene: Scene) -> None:

@@ -10,21 +10,13 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from tests.mqtt_client import publish
 from tests.node_process import NodeProcess, Person, Publisher, accounted
-from vault.store.paths import DataDir
 
 KILLS = int(os.environ.get("HYPERTOUCH_KILLS", "30"))
-
-
-@pytest.fixture
-def person(tmp_path: Path) -> Person:
-    """A vault with one device."""
-    return Person(DataDir(tmp_path / "node"))
 
 
 def test_nothing_acknowledged_is_lost_or_doubled_by_kills_at_random_moments(person: Person) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -24,19 +24,6 @@ from vault.ledger import Head
 from vault.statement import StandingRules, sign
 from vault.store.paths import DataDir
 from vault.store.reader import Reader
-
-
-@pytest.fixture
-def person(tmp_path: Path) -> Person:
-    """A vault with one device."""
-    return Person(DataDir(tmp_path / "node"))
-
-
-@pytest.fixture
-def node(person: Person) -> Iterator[NodeProcess]:
-    """A node on it."""
-    with NodeProcess(person.data) as running:
-        yield running
 
 
 def envelope(person: Person, call: wire.OwnerCall, created: int | None = None) -> wire.Envelope:

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from gateway import wire
 from tests.mqtt_client import RawClient, connect, publish
 from tests.node_process import PASSWORD, NodeProcess, Person, now_ms
 from tests.test_gateway_node_owner import envelope, told
 from vault.ids import DeviceId
 from vault.statement import Release, sign
-from vault.store.paths import DataDir
 from vault.store.reader import Reader
-
-
-@pytest.fixture
-def person(tmp_path: Path) -> Person:
-    """A vault with one device."""
-    return Person(DataDir(tmp_path / "node"))
-
-
-@pytest.fixture
-def node(person: Person) -> Iterator[NodeProcess]:
-    """A node on it."""
-    with NodeProcess(person.data) as running:
-        yield running
 
 
 def pause(person: Person, paused: bool) -> str:

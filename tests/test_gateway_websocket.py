@@ -431,26 +431,6 @@ def _read_all(of: socket.socket) -> None:
         pass
 
 
-def test_frames_wait_outside_while_nothing_can_be_stored() -> None:
-    """Back-pressure reaches the device's own socket, and everything comes in the end."""
-    limits = Limits(window_messages=10, turn_packets=4)
-    count = 20_000
-    with door(limits) as running, WebSocketClient(running.port) as device:
-        device.connect()
-        running.ingest.held = True
-        burst = b"".join(frame(client.publish("a", bytes(500), 1, n)) for n in range(1, count + 1))
-        sender = threading.Thread(target=device.raw, args=(burst,))
-        sender.start()
-        running.ingest.wait(lambda: len(running.ingest.submitted) >= 10)
-        for _ in range(20):
-            running.call(lambda: None)
-        assert len(running.ingest.submitted) < limits.window_messages + limits.turn_packets
-        assert sender.is_alive(), "ten megabytes fit into no socket's buffer"
-        running.release()
-        assert ids([device.receive() for _ in range(count)], PUBACK) == list(range(1, count + 1))
-        sender.join()
-
-
 # --- TLS --------------------------------------------------------------------------------------
 
 
