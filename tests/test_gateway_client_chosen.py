@@ -7,7 +7,7 @@ import pytest
 from gateway.client.chosen import choose_selectors
 from gateway.client.errors import TermsError
 from gateway.client.recipients import Series
-from policies.grant import Selector
+from policies.terms import Selector
 from vault.ids import DeviceId
 
 METER, HUB, OLD = DeviceId(b"m" * 16), DeviceId(b"h" * 16), DeviceId(b"o" * 16)

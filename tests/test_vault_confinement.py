@@ -44,11 +44,11 @@ from vault.labels import expand_with_label
 from vault.observation import Summary
 from vault.segment import resolution_key
 from vault.store import buckets, lanes, openvault
-from vault.store.buckets import Bucket
 from vault.store.intake import Delta
 from vault.store.openvault import OpenVault
 from vault.store.recipients import Blackout, LiveGrant
 from vault.store.sealing import seal_buckets
+from vault.store.seriesday import Bucket
 
 # A release run has as many as ACCEPTANCE asks for; any other fewer.
 CASES = 10_000 if settings().max_examples >= 5000 else 40

@@ -215,13 +215,12 @@ def test_the_statements_and_what_they_hold() -> None:
 
 
 def test_the_resolutions_of_buckets_and_the_kinds_that_have_them() -> None:
-    spans = {"an hour": bucket.HOUR_MS, "a day": bucket.DAY_MS}
     written = {name: (set(re.findall(r"\w+", kinds)), says) for name, kinds, says in table("Buckets")}
     assert {name: types for name, (types, _) in written.items()} == {
         name: {kind for kind, names in kinds.RESOLUTIONS.items() if name in names} for name in bucket.SPANS
     }
     for name, span in bucket.SPANS.items():
-        assert (" day " in written[name][1]) == (span == spans["a day"])
+        assert (" day " in written[name][1]) == (span == bucket.DAY_MS)
         assert (f"level {cell.LEVELS[name]}" in written[name][1]) if name in cell.LEVELS else True
 
 

@@ -17,18 +17,7 @@ from typing import Any, Final
 from policies import kinds
 from vault.cell import parent
 from vault.errors import FormatError
-from vault.gathering import (
-    HOLD_MS,
-    HOUR_MS,
-    LISTED_MAX,
-    Counts,
-    Gathering,
-    Numbers,
-    States,
-    exactly,
-    find,
-    gather,
-)
+from vault.gathering import HOUR_MS, Counts, Gathering, Numbers, States, exactly, find
 from vault.observation import Aggregate, Observation, Share, Stay, Summary, Tally
 from vault.segment import RAW
 
@@ -76,6 +65,30 @@ def finish(
     if any(hour.overfull for hour in found):
         return []
     return [Observation(channel, kind, start, value) for value in _values(resolution, found)]
+
+
+def merge(totals: list[Gathering], hour: Gathering) -> int:
+    """Add a closed hour to the totals of its like; how many totals were added to the list.
+
+    Hours with few numbers stay as they are: added up they would be many, and ``finish`` treats few apart.
+    """
+    for total in totals:
+        match total, hour:
+            case (Numbers(), Numbers()) if min(total.count, hour.count) >= FEWEST:
+                total.low, total.high = min(total.low, hour.low), max(total.high, hour.high)
+                total.sums = exactly([*total.sums, *hour.sums])
+                total.squares = exactly([*total.squares, *hour.squares])
+            case Counts(), Counts():
+                total.counts.update(hour.counts)
+            case States(), States():
+                total.counts.update(hour.counts)
+                total.held.update(hour.held)
+            case _:
+                continue
+        total.count += hour.count
+        return 0
+    totals.append(hour)
+    return 1
 
 
 def _values(resolution: str, hours: list[Gathering]) -> Iterable[Aggregate]:
@@ -137,9 +150,3 @@ def _parents(of: Counter[Any]) -> Counter[Any]:
     for cell, many in of.items():
         found[parent(cell)] += many
     return found
-
-
-__all__ = [
-    "DAY_MS", "FEWEST", "HOLD_MS", "HOUR_MS", "LISTED_MAX", "QUIET_MS", "SPANS", "Gathering",
-    "coarser", "finish", "gather", "holds", "span",
-]  # fmt: skip

@@ -15,8 +15,9 @@ from functools import cached_property
 from gateway import wire
 from gateway.client.errors import ImpostorError
 from gateway.client.session import Session
-from policies.grant import Active, Paused, Preparing, Terms
+from policies.grant import Active, Paused, Preparing
 from policies.rules import Rules
+from policies.terms import Terms
 from vault.errors import VaultError
 from vault.ids import BrandId, DeviceId, GrantId
 from vault.statement import GrantStatement, Signed, StandingRules, verify

@@ -16,9 +16,10 @@ from gateway.client.read import Archive
 from gateway.client.rebuild import cut_days, rebuild
 from gateway.client.recipients import Known, Reader, blackouts
 from gateway.client.session import Session
-from policies.grant import Active, Preparing, Terms, ask_hash, terms_hash
+from policies.grant import Active, Preparing
 from policies.iso8601 import DAY
 from policies.request import Ask
+from policies.terms import Terms, ask_hash, terms_hash
 from vault.ids import GrantId
 from vault.segment import RAW
 from vault.statement import GrantStatement, Signed, sign

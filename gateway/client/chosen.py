@@ -11,7 +11,7 @@ from typing import NamedTuple
 from gateway.client.errors import TermsError
 from gateway.client.read import OpenSegment, is_reading
 from gateway.client.recipients import Series
-from policies.grant import Selector
+from policies.terms import Selector
 from vault.ids import DeviceId
 
 

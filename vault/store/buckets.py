@@ -15,34 +15,17 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-import msgspec
-
-from vault.bucket import (
-    DAY_MS,
-    FEWEST,
-    HOLD_MS,
-    HOUR_MS,
-    QUIET_MS,
-    SPANS,
-    Gathering,
-    coarser,
-    finish,
-    gather,
-    holds,
-)
-from vault.gathering import Counts, Numbers, States, exactly
+from vault.bucket import DAY_MS, QUIET_MS, coarser, holds, merge
+from vault.gathering import HOLD_MS, HOUR_MS, Gathering, gather
 from vault.ids import DeviceId
 from vault.observation import Observation
 from vault.segment import is_reserved
+from vault.store.seriesday import ALL_DAY, DAY, HOURS, Bucket, Gathered, Series, SeriesDay
 
 GATHERINGS_MAX: Final = 65_536  # open hours, and what closed ones came to, that are kept of one vault
 LISTED_MAX: Final = 65_536  # readings with durations that are kept of one vault until their hour is finished
 EARLY_MS: Final = 300_000  # a reading may lie so far ahead of its arrival
-HOURS: Final = DAY_MS // HOUR_MS
-DAY: Final = HOURS  # the bit of the day's own bucket, after those of its hours
-_ALL_DAY: Final = "day"
 _ALWAYS, _NEVER = -(1 << 62), 1 << 62
-_Series = tuple[bytes, str, str]  # device, channel, kind
 
 
 class Past(NamedTuple):
@@ -55,80 +38,6 @@ class Past(NamedTuple):
     stored: Callable[[bytes, int], bool]
 
 
-class Bucket(msgspec.Struct, frozen=True):
-    """A finished bucket; ``day`` and [start, end) (ms) are what it is of, ``observations`` what is sealed."""
-
-    device: DeviceId
-    channel: str
-    kind: str
-    resolution: str
-    day: int
-    start: int
-    end: int
-    observations: Sequence[Observation]
-
-
-class SeriesDay:
-    """One series on one UTC day: its hours, and of which of its buckets, by bits, something is to be said.
-
-    ``blind``: not all of its readings are here.  ``cut``: it is never sealed; blind, or what it needs is.
-    ``closed``: it takes no more.  ``sealed``: nothing is left to do.  From ``whole`` (ms) on every reading
-    was seen; before ``edge`` lies something that a reading comes too late for; ``latest`` is the last one's.
-    """
-
-    __slots__ = (
-        "blind",
-        "channel",
-        "closed",
-        "cut",
-        "day",
-        "device",
-        "edge",
-        "hours",
-        "kind",
-        "late",
-        "latest",
-        "listed",
-        "sealed",
-        "total",
-        "whole",
-    )
-
-    def __init__(self, device: DeviceId, channel: str, kind: str, day: int, whole: int) -> None:
-        self.device, self.channel, self.kind, self.day = device, channel, kind, day
-        self.whole = self.edge = whole
-        self.latest = _ALWAYS
-        self.hours: dict[int, Gathering] = {}
-        self.total: list[Gathering] = []  # what sealed hours came to, for the day's bucket
-        self.late: dict[int, int] | None = None  # hour -> when the last of those came that came after its end
-        self.listed = False  # among those that will have a bucket of the day
-        self.blind = self.cut = self.closed = self.sealed = 0
-
-    @property
-    def start(self) -> int:
-        """Milliseconds."""
-        return self.day * DAY_MS
-
-    @property
-    def series(self) -> _Series:
-        """Which series it is."""
-        return bytes(self.device), self.channel, self.kind
-
-    def is_late(self, hour: int) -> bool:
-        """Whether a reading of this hour comes too late, or not all that came before it was seen."""
-        early = self.start + hour * HOUR_MS < self.whole
-        return early or bool((self.blind | self.closed) >> hour & 1)
-
-
-class Gathered(NamedTuple):
-    """Readings that wait for their commit: of one lane, between these times (ms)."""
-
-    to: SeriesDay
-    observations: Sequence[Observation]
-    low: int
-    high: int
-
-
 class Buckets:
     """See the module."""
 
@@ -136,10 +45,10 @@ class Buckets:
         self._past = Past({}, lambda _device, _day: False) if past is None else past
         self._whole: dict[tuple[bytes, int], int] = {}  # device, day -> from when on all of it was seen
         self._gone: set[int] = set()  # days whose segment was closed: what was gathered of them is forgotten
-        self._days: dict[int, dict[_Series, SeriesDay]] = {}
+        self._days: dict[int, dict[Series, SeriesDay]] = {}
         self._ends: dict[int, list[SeriesDay]] = {}  # hour since the epoch -> who has an open gathering of it
         self._over: dict[int, list[SeriesDay]] = {}  # day -> who will have a bucket of it
-        self._last: dict[_Series, tuple[int, Gathering | None]] = {}  # last hours of days that closed
+        self._last: dict[Series, tuple[int, Gathering | None]] = {}  # last hours of days that closed
         self._size = self._held = 0
         self._taken: list[tuple[SeriesDay, int]] = []
         self.cuts: set[int] = set()  # days of which a bucket was cut, and the disk does not say so yet
@@ -165,7 +74,7 @@ class Buckets:
             self._days.setdefault(day, {})[series] = found
             if unknown or (holds(kind) and self._lost(series, day - 1)):
                 self._cut(found, 0)
-            elif whole > found.start and _ALL_DAY in coarser(kind):
+            elif whole > found.start and ALL_DAY in coarser(kind):
                 self._cut(found, DAY)
         return found
 
@@ -223,7 +132,7 @@ class Buckets:
                 break
             self._taken.append((one, bit))
             if bit == DAY:
-                found += _made(one, DAY, self._all_day(one))
+                found += one.made(DAY, self._all_day(one))
                 continue
             hour = one.hours[bit]
             if not one.closed >> bit & 1:
@@ -231,7 +140,7 @@ class Buckets:
                 one.closed |= 1 << bit
                 one.edge = max(one.edge, one.start + (bit + 1) * HOUR_MS)
             if not one.cut >> bit & 1:
-                found += _made(one, bit, [hour])
+                found += one.made(bit, [hour])
         return found
 
     def settle(self) -> None:
@@ -282,7 +191,7 @@ class Buckets:
             self._whole[place] = found
         return found
 
-    def _lost(self, series: _Series, day: int) -> bool:
+    def _lost(self, series: Series, day: int) -> bool:
         """Whether the last hour of a day is not all here."""
         one = self._days.get(day, {}).get(series)
         return bool(one is not None and one.blind >> HOURS - 1 & 1) or self._last.get(series) == (day, None)
@@ -297,7 +206,7 @@ class Buckets:
             gathering = to.hours[hour] = gather(to.kind, start)
             self._size += 1
             self._ends.setdefault(start // HOUR_MS, []).append(to)
-            if not to.listed and _ALL_DAY in coarser(to.kind):
+            if not to.listed and ALL_DAY in coarser(to.kind):
                 to.listed = True
                 self._over.setdefault(to.day, []).append(to)
             if holds(to.kind):
@@ -422,37 +331,3 @@ class Buckets:
             del self._ends[end]
         if holds(one.kind):
             self._held -= one.hours[hour].count
-
-
-def _made(one: SeriesDay, bit: int, hours: Sequence[Gathering]) -> Iterator[Bucket]:
-    start = one.start + (0 if bit == DAY else bit * HOUR_MS)
-    for resolution in coarser(one.kind):
-        if (resolution == _ALL_DAY) is (bit == DAY):
-            observations = finish(resolution, one.channel, one.kind, start, hours)
-            if observations:
-                end = start + SPANS[resolution]
-                yield Bucket(one.device, one.channel, one.kind, resolution, one.day, start, end, observations)
-
-
-def merge(totals: list[Gathering], hour: Gathering) -> int:
-    """Add a closed hour to the totals of its like; how many totals were added to the list.
-
-    Hours with few numbers stay as they are: added up they would be many, and ``finish`` treats few apart.
-    """
-    for total in totals:
-        match total, hour:
-            case (Numbers(), Numbers()) if min(total.count, hour.count) >= FEWEST:
-                total.low, total.high = min(total.low, hour.low), max(total.high, hour.high)
-                total.sums = exactly([*total.sums, *hour.sums])
-                total.squares = exactly([*total.squares, *hour.squares])
-            case Counts(), Counts():
-                total.counts.update(hour.counts)
-            case States(), States():
-                total.counts.update(hour.counts)
-                total.held.update(hour.held)
-            case _:
-                continue
-        total.count += hour.count
-        return 0
-    totals.append(hour)
-    return 1

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 from vault.observation import Observation
 from vault.segment import RAW, Lane, SegmentHeader, lane_key, resolution_key
-from vault.store.buckets import SeriesDay
 from vault.store.recipients import LiveGrant
+from vault.store.seriesday import SeriesDay
 
 Readers: TypeAlias = Mapping[str, tuple[LiveGrant, ...]]  # resolution -> who is given its key
 

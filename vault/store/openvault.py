@@ -31,10 +31,11 @@ from vault.segment import (
     seal_lane_name,
     seal_owner_box,
 )
-from vault.store.buckets import Bucket, Buckets, SeriesDay
+from vault.store.buckets import Buckets
 from vault.store.intake import Delta, LaneDelta, SegmentDelta
 from vault.store.lanes import OpenLane, OpenSegment, Readers
 from vault.store.recipients import Blackout, LiveGrant
+from vault.store.seriesday import Bucket, SeriesDay
 from vault.suite import NONCE_SIZE
 
 _BEGINNING, _END = -(1 << 62), 1 << 62

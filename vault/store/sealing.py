@@ -14,11 +14,11 @@ from vault.chunk import ChunkHeader, Sequenced, open_chunk, plain_size, seal_chu
 from vault.ids import Entropy
 from vault.observation import Observation
 from vault.segment import RAW, Lane, SegmentHeader
-from vault.store.buckets import Bucket
 from vault.store.intake import Delta
 from vault.store.lanes import OpenLane, OpenSegment
 from vault.store.openvault import OpenVault
 from vault.store.records import SealedChunk
+from vault.store.seriesday import Bucket
 from vault.suite import NONCE_SIZE
 
 MERGED_READINGS: Final = 65_536  # most in one merged chunk

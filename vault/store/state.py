@@ -16,7 +16,7 @@ from vault.ids import DeviceId, Entropy, VaultId
 from vault.ledger import Entry, Head, extend, seal_entry
 from vault.observation import Observation
 from vault.segment import BLOB_KIND, QUARANTINE
-from vault.store.buckets import Buckets, Gathered, Past
+from vault.store.buckets import Buckets, Past
 from vault.store.intake import Delta, DeviceDelta, condense
 from vault.store.lanes import OpenLane, OpenSegment
 from vault.store.openvault import OpenVault
@@ -24,6 +24,7 @@ from vault.store.person import PersonFile, read_recent, write_recent
 from vault.store.recipients import LiveGrant
 from vault.store.resent import OpenDays, day_of
 from vault.store.sealing import seal_buckets, seal_waiting
+from vault.store.seriesday import Gathered
 
 Digests = dict[int, bytes]  # packet id -> digest of its latest message
 

@@ -23,13 +23,14 @@ from vault.ledger import Entry
 from vault.store.errors import NotAVault, StoreError, Unavailable, unavailable
 from vault.store.files import Files, is_current
 from vault.store.intake import Delta, Intake, join
-from vault.store.live import Frozen, Live
+from vault.store.live import Live
 from vault.store.paths import DataDir
 from vault.store.person import PersonFile, apply, continues, read_recent
 from vault.store.registry import Registry
 from vault.store.resent import OpenDays, split
 from vault.store.restore import check_generation
 from vault.store.sealing import merge_segment
+from vault.store.sector import Frozen
 from vault.store.state import Arrival, Digests, Learned, Special, VaultState
 
 MOVE_BYTES: Final = 4 << 20  # of pending deltas, at which they are moved
