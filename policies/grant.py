@@ -12,12 +12,7 @@ from typing import Literal, TypeAlias, assert_never
 import msgspec
 
 from policies.iso8601 import DAY
-from policies.terms import ASKS_LABEL as ASKS_LABEL
-from policies.terms import TERMS_LABEL as TERMS_LABEL
-from policies.terms import Selector as Selector
-from policies.terms import Terms as Terms
-from policies.terms import ask_hash as ask_hash
-from policies.terms import terms_hash as terms_hash
+from policies.terms import Terms
 
 UNUSED_MS = 90 * DAY * 1000  # a grant that nobody uses for so long ends
 GAPS_MAX = 64  # pauses of one grant

@@ -17,11 +17,9 @@ from policies.iso8601 import DAY, MAX_DAYS, format_time, parse_retention, parse_
 from policies.kinds import Catalogue
 from policies.purposes import ROOT, Purposes
 from policies.strict import excerpt, load, unshowable
-from policies.wishes import MODES_SUPPORTED as MODES_SUPPORTED
-from policies.wishes import RESOLUTIONS_SUPPORTED as RESOLUTIONS_SUPPORTED
-from policies.wishes import Mode as Mode
-from policies.wishes import Wish as Wish
 from policies.wishes import (
+    Mode,
+    Wish,
     read_days,
     read_frequency,
     read_mode,

@@ -102,25 +102,25 @@ def test_the_limits() -> None:
 
 def test_the_labels_and_members_of_the_hashes() -> None:
     section = TEXT.split("\n## Hashes\n")[1].split("\n## ")[0]
-    for label in (grant.ASKS_LABEL, grant.TERMS_LABEL, RULES_LABEL):
+    for label in (terms.ASKS_LABEL, terms.TERMS_LABEL, RULES_LABEL):
         assert f'"{label.decode()}"' in section
-    for struct in (grant.Terms, grant.Selector, Limit, Rule, Rules):
+    for struct in (terms.Terms, terms.Selector, Limit, Rule, Rules):
         assert ", ".join(f"`{field}`" for field in sorted(struct.__struct_fields__)) in section
-    assert set(msgspec.to_builtins(TERMS)) == set(grant.Terms.__struct_fields__)
+    assert set(msgspec.to_builtins(TERMS)) == set(terms.Terms.__struct_fields__)
 
 
 def test_the_members_of_terms() -> None:
     written = [name for row in table("Terms")[1:] for name in names(row[0])]
-    assert sorted(written) == sorted(grant.Terms.__struct_fields__)
+    assert sorted(written) == sorted(terms.Terms.__struct_fields__)
     section = TEXT.split("\n## Terms\n")[1].split("\n## ")[0]
     assert all(f"`{field}`" in section for field in Limit.__struct_fields__)
 
 
 def test_the_ways_and_resolutions_that_can_be_asked_for() -> None:
     forms = {row[0]: row[1] for row in table("Requests")[1:]}
-    resolutions = ", ".join(f"`{name}`" for name in request.RESOLUTIONS_SUPPORTED)
+    resolutions = ", ".join(f"`{name}`" for name in wishes.RESOLUTIONS_SUPPORTED)
     assert f"{forms['resolution']}`" == f"wish of {resolutions}"
-    assert names(forms["mode"])[2:] == request.MODES_SUPPORTED
+    assert names(forms["mode"])[2:] == wishes.MODES_SUPPORTED
 
 
 def test_what_a_brand_is_told_beyond_its_own_request() -> None:

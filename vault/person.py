@@ -31,7 +31,7 @@ from vault.labels import (
     expand_with_label,
     vec,
 )
-from vault.suite import NONCE_SIZE, Recipient, aead_open, aead_seal
+from vault.suite import Recipient, aead_open, aead_seal
 
 SALT_SIZE: Final = 16  # bytes
 PASSPHRASE_MAX: Final = 1024  # bytes, normalised
@@ -171,24 +171,3 @@ def owner_key_id(hpke_public: bytes, verify_key: bytes) -> bytes:
 
 def _unlocking(stretched: bytes) -> Unlocking:
     return Unlocking(expand_with_label(stretched, LOGIN), expand_with_label(stretched, WRAP_ROOT))
-
-
-__all__ = [
-    "CEILING",
-    "FLOOR",
-    "NONCE_SIZE",
-    "PASSPHRASE_MAX",
-    "SALT_SIZE",
-    "KdfParams",
-    "Owner",
-    "Unlocking",
-    "WrappedRoot",
-    "argon2id",
-    "from_recovery",
-    "login_verifier",
-    "normalise",
-    "owner_key_id",
-    "stretch",
-    "unwrap_root",
-    "wrap_root",
-]

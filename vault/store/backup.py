@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from vault.ids import VaultId
-from vault.store.errors import InUse, NotAVault, StoreError, Unavailable, unavailable
+from vault.store.errors import NotAVault, StoreError, Unavailable, unavailable
 from vault.store.files import APPLICATION_ID, SCHEMA_VERSION, Files, lock, migrate
 from vault.store.intake import Intake
 from vault.store.live import Live
@@ -156,6 +156,3 @@ def _expected(version: int) -> set[tuple[str, str, str, str]]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         migrate(connection, "person", version)
         return _schema(connection)
-
-
-__all__ = ["InUse", "NotAVault", "StoreError", "create", "inspect", "restore"]

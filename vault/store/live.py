@@ -19,7 +19,7 @@ from vault.ids import GrantId, VaultId
 from vault.labels import KEY_SIZE
 from vault.store.errors import Unavailable, unavailable
 from vault.store.files import Files
-from vault.store.sector import NOTHING, SECTOR, ClockMark, Counter, Frozen, Key, Record, Sector, of_grant
+from vault.store.sector import NOTHING, SECTOR, ClockMark, Counter, Key, Record, Sector, of_grant
 
 
 class LiveReader:
@@ -242,6 +242,3 @@ class Live:
         self._sectors.setdefault(sector.key, []).append((place, sector))
         if sector.record is Record.PEPPER:
             self._grants.setdefault(sector.vault, set()).add(sector.grant)
-
-
-__all__ = ["SECTOR", "ClockMark", "Counter", "Frozen", "Live", "LiveReader", "Record"]

@@ -262,6 +262,3 @@ def _trim_resent(connection: sqlite3.Connection, device: bytes, day: int) -> Non
                 "DELETE FROM resent WHERE device = ? AND day = ? AND id < ?", (device, day, number)
             )
             return
-
-
-__all__ = ["RECENT_MAX", "STATE", "PersonFile", "apply", "continues", "read_recent", "write_recent"]

@@ -246,6 +246,3 @@ def _extents(file: PersonFile, rewritten: Rewritten) -> int | None:
 
 def _at(place: ChunkPlace) -> tuple[bytes, int, str]:
     return place.segment, place.number, place.resolution
-
-
-__all__ = ["RESERVE_MAX", "apply_rewrite", "digest", "replacement", "reserve"]

@@ -306,6 +306,3 @@ class VaultState:
                 if (other, other_client) == (device, client):
                     known.update(read_recent(blob))
         return known
-
-
-__all__ = ["Arrival", "Digests", "Learned", "Special", "VaultState"]

@@ -10,7 +10,6 @@ from typing import Final, Literal
 import msgspec
 
 from policies.grant import DEFAULT_BUDGET, Active
-from policies.grant import USE_MS as USE_MS
 from policies.terms import Terms
 from vault.bucket import DAY_MS
 from vault.ids import GrantId, VaultId

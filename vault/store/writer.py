@@ -31,7 +31,7 @@ from vault.store.resent import OpenDays, split
 from vault.store.restore import check_generation
 from vault.store.sealing import merge_segment
 from vault.store.sector import Frozen
-from vault.store.state import Arrival, Digests, Learned, Special, VaultState
+from vault.store.state import Arrival, Digests, Learned, VaultState
 
 MOVE_BYTES: Final = 4 << 20  # of pending deltas, at which they are moved
 OPEN_FILES: Final = 128  # persons' files kept open; a file in WAL mode costs three descriptors
@@ -490,6 +490,3 @@ class Writer:
                 path = self.data.vault_db(vault)
                 if not is_current(path):
                     PersonFile(self.files, path).close()
-
-
-__all__ = ["Arrival", "Learned", "Note", "Special", "VaultState", "Writer"]
