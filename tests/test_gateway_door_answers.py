@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from gateway import wire
+from policies.minimise import Limit
 from policies.terms import Selector
 from tests.door_world import Someone, Story, World, grant_of, world
 from tests.owner_host import DAY_MS
@@ -199,6 +200,18 @@ def test_a_figure_of_too_few_readings_is_not_told_nor_how_many_there_were(made: 
 
 
 # --- what is asked ---------------------------------------------------------------------------------------
+
+def test_an_answer_looks_at_so_many_readings_also_where_limits_leave_most_of_them_out(
+    made: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one question would keep a door busy with all that a device ever sent."""
+    story = given(made, resolution="raw", limits=(Limit(kind="temperature", every=DAY_MS // 1000),))
+    assert story.brand.answers(story.token).status_code == 200  # the control
+    monkeypatch.setattr("vault.store.release.EXAMINED", 8)
+    monkeypatch.setattr("vault.store.release._BATCH", 8)
+    monkeypatch.setattr("gateway.door.answers.MOST_PAGES", 1)
+    assert problem(story.brand.answers(story.token)) == (400, "urn:hypertouch:problem/bad-request")
+
 
 BAD: dict[str, dict[str, Any]] = {
     "an unknown function": {"function": "median"},
