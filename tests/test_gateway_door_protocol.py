@@ -16,6 +16,7 @@ from gateway.door import errors
 from gateway.door.answers import _plain
 from gateway.door.app import HANDLERS, STATUS_WORDS
 from gateway.door.config import DoorConfig, Rates
+from gateway.door.data import MOST_SPANS
 from gateway.door.errors import PROBLEM
 from gateway.door.forms import ANSWERS_BODY, MAX_LIMIT, Asked, Query
 from gateway.door.http import FORWARDED, OAUTH_BODY, OAUTH_PATHS
@@ -26,7 +27,7 @@ from gateway.door.oauth import DEFAULT_EXPIRY_S, LONGEST_EXPIRY_S, MAX_MESSAGE, 
 from gateway.door.run import HEAD_MAX
 from gateway.senmlout import ACCURACY, LATITUDE, LONGITUDE, MEDIA_TYPE
 from gateway.wire import MAX_BODY, NONCE_WINDOW_MS
-from policies.grant import DEFAULT_BUDGET, USE_MS
+from policies.grant import DEFAULT_BUDGET, USE_MS, Ended
 from tests.docs import REPO
 from vault.bucket import FEWEST, QUIET_MS, SPANS
 from vault.ids import TEXT_SIZE
@@ -137,6 +138,14 @@ def test_every_member_of_a_question_and_every_function_is_listed() -> None:
     assert all(f"`{name}`" in WORDS for name in (*shown, *PERIODS))
 
 
+def test_every_member_that_tells_of_a_grant_is_named() -> None:
+    told = set(re.findall(r'"(\w+)": ', (REPO / "gateway" / "door" / "grants.py").read_text()))
+    assert {"grant_id", "status", "why", "exp"} <= told
+    assert [name for name in sorted(told) if f"`{name}`" not in WORDS] == []
+    reasons = get_args(get_type_hints(Ended)["why"])
+    assert [why for why in reasons if f"`{why}`" not in WORDS] == []
+
+
 def test_every_code_of_a_refusal_is_listed() -> None:
     (table,) = tables("The owner's calls")
     codes = {row[0] for row in table}
@@ -178,6 +187,7 @@ def test_every_rate_and_limit_is_listed_with_its_value() -> None:
         f"without the person's word it is {DEFAULT_BUDGET} under a grant of mode `answer`",
         f"all pages that follow it within {['', 'an'][USE_MS // 3_600_000]} hour",
         f"first line and headers {HEAD_MAX >> 10} KiB",
+        f"at most {MOST_SPANS} stretches",
     ],
 )
 def test_what_stands_outside_the_tables_is_so_too(words: str) -> None:
