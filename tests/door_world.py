@@ -84,6 +84,16 @@ class World:
         sent: wire.NodeCall = msgspec.msgpack.decode(wire.encode(call), type=wire.NodeCall)
         return read_body(wire.encode((0, await self.node.answer(sent))))[1]
 
+    def once(self, kind: type[wire.NodeCall], act: Callable[[], object]) -> None:
+        """Do something in the moment before the node hears the next call of this kind."""
+
+        def step_in(call: wire.NodeCall) -> None:
+            if isinstance(call, kind):
+                self.before = lambda _: None
+                act()
+
+        self.before = step_in
+
     def write(self, work: Callable[[Writer], T]) -> T:
         """Do something with the store, on the thread that owns it."""
         job = self._writing.run(lambda: work(self.writer))

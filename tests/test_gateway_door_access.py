@@ -210,13 +210,7 @@ def test_a_grant_that_counts_no_uses_is_not_counted(made: World) -> None:
 def test_a_pause_while_a_page_is_made_keeps_the_page_in(made: World, kind: type[wire.NodeCall]) -> None:
     story = tell_story(made)
     assert values(story.brand.read(story.token)) == [0.0, 1.0, 2.0]  # the control, and the keys are open
-
-    def pause(call: wire.NodeCall) -> None:
-        if isinstance(call, kind):
-            made.before = lambda _: None
-            story.someone.pause(story.grant)
-
-    made.before = pause
+    made.once(kind, lambda: story.someone.pause(story.grant))
     answer = story.brand.read(story.token)
     assert answer.status_code in (403, 503)
     assert b"temperature" not in answer.content
@@ -314,14 +308,8 @@ def test_a_door_lets_go_of_keys_of_former_terms_although_nobody_reads(made: Worl
 @pytest.mark.parametrize("kind", [wire.Record, wire.Flush])
 def test_a_narrowing_while_a_page_is_made_keeps_the_page_in(made: World, kind: type[wire.NodeCall]) -> None:
     story = given(made, resolution="raw")
-
-    def narrow(call: wire.NodeCall) -> None:
-        if isinstance(call, kind):
-            made.before = lambda _: None
-            selector = Selector(story.source.text, "temperature", None, "raw")
-            story.someone.revise(story.grant, selector, days_back=1)
-
-    made.before = narrow
+    selector = Selector(story.source.text, "temperature", None, "raw")
+    made.once(kind, lambda: story.someone.revise(story.grant, selector, days_back=1))
     assert problem(story.brand.read(story.token)) == (503, PROBLEM + "changing")
     assert len(values(story.brand.read(story.token))) == 24
 

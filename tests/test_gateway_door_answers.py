@@ -201,6 +201,7 @@ def test_a_figure_of_too_few_readings_is_not_told_nor_how_many_there_were(made: 
 
 # --- what is asked ---------------------------------------------------------------------------------------
 
+
 def test_an_answer_looks_at_so_many_readings_also_where_limits_leave_most_of_them_out(
     made: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,13 +333,7 @@ def test_no_answer_leaves_after_a_revocation(made: World, kind: type[wire.NodeCa
     """P3, for answers: whenever it comes before the second look, nothing leaves."""
     story = given(made, mode="answer")
     assert story.brand.answers(story.token).status_code == 200  # the control, and the keys are open
-
-    def revoke(call: wire.NodeCall) -> None:
-        if isinstance(call, kind):
-            made.before = lambda _: None
-            story.someone.revoke(story.grant)
-
-    made.before = revoke
+    made.once(kind, lambda: story.someone.revoke(story.grant))
     answer = story.brand.answers(story.token)
     assert answer.status_code in (401, 503)
     assert "11.5" not in answer.text
@@ -348,13 +343,7 @@ def test_no_answer_leaves_after_a_revocation(made: World, kind: type[wire.NodeCa
 def test_the_second_look_is_what_keeps_it_in(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: a door that does not look again lets an answer out after the revocation."""
     story = given(made, mode="answer")
-
-    def revoke(call: wire.NodeCall) -> None:
-        if isinstance(call, wire.Record):
-            made.before = lambda _: None
-            story.someone.revoke(story.grant)
-
-    made.before = revoke
+    made.once(wire.Record, lambda: story.someone.revoke(story.grant))
     monkeypatch.setattr("gateway.door.access._look_again", lambda _, held: held)
     assert figures(story.brand.answers(story.token))[:3] == [11.5, 12.5, 13.5]
 
@@ -378,13 +367,7 @@ def test_a_clock_in_doubt_rests_answers(made: World) -> None:
 @pytest.mark.parametrize("kind", [wire.Record, wire.Flush, wire.Count])
 def test_no_answer_leaves_after_a_pause(made: World, kind: type[wire.NodeCall]) -> None:
     story = given(made, mode="answer")
-
-    def pause(call: wire.NodeCall) -> None:
-        if isinstance(call, kind):
-            made.before = lambda _: None
-            story.someone.pause(story.grant)
-
-    made.before = pause
+    made.once(kind, lambda: story.someone.pause(story.grant))
     answer = story.brand.answers(story.token)
     assert answer.status_code in (403, 503)
     assert "11.5" not in answer.text

@@ -238,13 +238,7 @@ def test_what_cannot_be_written_down_is_not_given(story: Story, kind: type[wire.
 @pytest.mark.parametrize("kind", [wire.Record, wire.Flush])
 def test_a_revocation_while_a_page_is_made_keeps_the_page_in(story: Story, kind: type[wire.NodeCall]) -> None:
     assert values(story.brand.read(story.token)) == [0.0, 1.0, 2.0]  # the control, and the keys are open
-
-    def revoke(call: wire.NodeCall) -> None:
-        if isinstance(call, kind):
-            story.world.before = lambda _: None
-            story.someone.revoke(story.grant)
-
-    story.world.before = revoke
+    story.world.once(kind, lambda: story.someone.revoke(story.grant))
     assert problem(story.brand.read(story.token)) == DENIED
 
 
