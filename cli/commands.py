@@ -38,7 +38,7 @@ COMMANDS: dict[str, Entry] = {
     "inbox": Entry("cli.request:request list", "List what waits for your answer", BRANDS),
     "tidy": Entry(
         "cli.tidy:tidy",
-        "Merge what a crash of the server left in pieces, and complete its hours and days",
+        "Mend what a crash of the server left in pieces",
         DATA,
     ),
     "grant": Entry("cli.grant:grant", "See what brands may read; narrow, extend, pause or end it", BRANDS),

@@ -17,7 +17,7 @@ from gateway.client.tidy import tidy as merge_all
 @click.command("tidy")
 @with_vault
 def tidy(passphrase: PassphraseSource, home: Path, as_json: bool) -> None:
-    """Merge what a crash of the server left in pieces, and complete its hours and days.
+    """Mend what a crash of the server left in pieces.
 
     Only your keys open it, so the server cannot; nothing is lost when you never do this, but reading is
     slower, and who is given hours or days lacks some.
