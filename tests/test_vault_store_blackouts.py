@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import pytest
 
 from policies.iso8601 import DAY
-from tests.world import Asked, Device, Fault, Killed, World, at, expect
+from tests.deaths import deaths
+from tests.world import Asked, Device, World, at, expect
 from vault.store import blackouts
 from vault.store.blackouts import BLACKOUTS_MAX, SPAN_MAX
 from vault.store.records import No
@@ -178,18 +178,14 @@ def test_a_blackout_that_was_cut_off_at_any_write_holds_or_did_not_happen(
     memory_path: Path, after: bool
 ) -> None:
     seen = set()
-    for step in itertools.count(1):
-        world = World(memory_path / f"{step}")
+
+    def begin(world: World) -> tuple[Device, Asked]:
         meter, asked = given(world)
         world.flush(meter.person)
-        world.files.fail(step, Fault.DEAD, after=after)
-        try:
-            expect(black(asked))
-            world.files.heal()
-            break
-        except Killed:
-            world.crash()
-        vault = meter.person.vault
+        return meter, asked
+
+    for meter, asked in deaths(memory_path, begin, lambda begun: expect(black(begun[1])), after=after):
+        world, vault = meter.person.world, meter.person.vault
         world.writer.state(vault)
         assert world.writer.live.generation(vault) == world.writer.file(vault).generation()
         world.pass_time(HOUR)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -15,7 +14,8 @@ from msgspec.structs import replace
 
 from policies.grant import Active, Ended, GrantState, Paused, Preparing, Refusal
 from policies.terms import Terms
-from tests.world import DAY_MS, Asked, Device, Fault, Killed, Person, RefusedError, World, at, expect
+from tests.deaths import deaths
+from tests.world import DAY_MS, Asked, Device, Person, RefusedError, World, at, expect
 from vault.ids import GrantId
 from vault.person import Owner
 from vault.statement import Signed, verify
@@ -244,29 +244,30 @@ def test_pauses_stay_gaps_in_a_grant_that_is_changed(world: World) -> None:
 def test_a_change_that_was_cut_off_at_any_write_is_resumed_by_the_same_statement(
     memory_path: Path, after: bool
 ) -> None:
-    for step in itertools.count(1):
-        world = World(memory_path / f"{step}")
+    def begin(world: World) -> tuple[Device, Asked, Terms, Signed]:
         meter, asked, terms = given(world)
         narrow = replace(terms, selectors=(meter.selector(),))
         meter.send(0.5, kind="humidity")
-        signed = change(asked, narrow)
-        world.files.fail(step, Fault.DEAD, after=after)
-        try:
-            asked.person.commit(asked, narrow, asked.person.prepare(asked, signed).segments)
-            world.files.heal()
-            break
-        except Killed:
-            world.crash()
+        return meter, asked, narrow, change(asked, narrow)
+
+    def act(begun: tuple[Device, Asked, Terms, Signed]) -> None:
+        _, asked, narrow, signed = begun
+        asked.person.commit(asked, narrow, asked.person.prepare(asked, signed).segments)
+
+    died = 0
+    for meter, asked, narrow, signed in deaths(memory_path, begin, act, after=after):
+        died += 1
+        world = meter.person.world
         meter.send(3)
         found = state(asked)
         assert isinstance(found, Active | Preparing)
-        if isinstance(found, Preparing) or found.terms == terms:
+        if isinstance(found, Preparing) or found.terms != narrow:
             meter.person.commit(asked, narrow, meter.person.prepare(asked, signed).segments)
         assert set(values(asked)) == {1.0, 2.0, 3.0}
         assert meter.person.told()[-2:] == ["revised", "active"]
         vault = meter.person.vault
         assert world.writer.live.generation(vault) == world.writer.file(vault).generation()
-    assert step > 8
+    assert died >= 8
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -274,18 +275,14 @@ def test_a_pause_that_was_cut_off_at_any_write_holds_or_did_not_happen(
     memory_path: Path, after: bool
 ) -> None:
     seen = set()
-    for step in itertools.count(1):
-        world = World(memory_path / f"{step}")
+
+    def begin(world: World) -> tuple[Device, Asked]:
         meter, asked, _ = given(world)
         world.flush(meter.person)
-        world.files.fail(step, Fault.DEAD, after=after)
-        try:
-            pause(asked)
-            world.files.heal()
-            break
-        except Killed:
-            world.crash()
-        vault = meter.person.vault
+        return meter, asked
+
+    for meter, asked in deaths(memory_path, begin, lambda begun: pause(begun[1]), after=after):
+        world, vault = meter.person.world, meter.person.vault
         world.writer.state(vault)
         assert world.writer.live.generation(vault) == world.writer.file(vault).generation()
         found = state(asked)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -17,8 +16,9 @@ from msgspec.structs import replace
 from policies.grant import Active, Denied, GrantState, Pending
 from policies.rules import Rule, Rules, encode_rules, rules_hash
 from policies.terms import Selector, Terms
-from tests.world import DAY_MS, Asked, Device, Fault, Killed, Person, World, expect
-from vault.ids import GrantId, VaultId
+from tests.deaths import deaths
+from tests.world import DAY_MS, Asked, Device, Person, World, expect
+from vault.ids import BrandId, GrantId, VaultId
 from vault.person import Owner
 from vault.statement import Enrolment, Signed, StandingRules, sign
 from vault.store import asking, grants, holders, rules
@@ -258,24 +258,19 @@ def test_a_grant_by_rule_is_paused_goes_on_is_changed_and_revoked(world: World) 
 @pytest.mark.parametrize("after", [False, True])
 def test_a_yes_that_was_cut_off_at_any_write_holds_or_did_not_happen(memory_path: Path, after: bool) -> None:
     seen = set()
-    for step in itertools.count(1):
-        world = World(memory_path / f"{step}")
+
+    def begin(world: World) -> tuple[Person, BrandId]:
         meter = world.person().device()
         lay_down(meter.person, 1, ALLOW)
-        brand = world.brand()
-        world.files.fail(step, Fault.DEAD, after=after)
-        try:
-            Asked(meter.person, brand)
-            world.files.heal()
-            break
-        except Killed:
-            world.crash()
-        vault = meter.person.vault
+        return meter.person, world.brand()
+
+    for person, _ in deaths(memory_path, begin, lambda begun: Asked(*begun), after=after):
+        world, vault = person.world, person.vault
         world.writer.state(vault)
         rows = world.reader.grants(vault)
         held = {reader.grant for reader in world.writer.file(vault).live_grants()}
         assert {row.grant for row in rows} == held == world.writer.live.grants(vault)
-        assert ("approved" in meter.person.told()) is bool(rows)
+        assert ("approved" in person.told()) is bool(rows)
         seen.add(len(rows))
     assert seen == ({0, 1} if after else {0})  # nothing is written after the transaction
 
