@@ -83,7 +83,10 @@ def add(
     emit(answer, as_json, _told(row, read, len(done.waiting)))
     if done.waiting:
         suggest(as_json, ("tidy", "finish it when those days are not written any more"))
-    suggest(as_json, (f"blackout end {BlackoutId(row.id).short}", "let them have again what comes after"))
+    if _status(row, now) == "over":
+        suggest(as_json, ("blackout list --all", "see what you keep to yourself"))
+    else:
+        suggest(as_json, (f"blackout end {BlackoutId(row.id).short}", "let them have again what comes after"))
 
 
 @blackout.command("list")
@@ -176,9 +179,8 @@ def _plain(row: BlackoutRow, now: int) -> dict[str, Any]:
 
 
 def _told(row: BlackoutRow, read: list[tuple[str, ReadBefore]], waiting: int) -> str:
-    lines = [
-        f"nobody gets {_of(row)} of the time from {spoken(row.since * 1000)} to {spoken(row.until * 1000)}"
-    ]
+    what = _of(row) if row.kinds else "anything"
+    lines = [f"nobody gets {what} of the time from {spoken(row.since * 1000)} to {spoken(row.until * 1000)}"]
     lines += [
         f"{escape(brand)} read up to {count(one.readings, 'reading')} of that time before, and keeps them"
         for brand, one in read

@@ -91,28 +91,30 @@ def request_card(card: RequestCard, zone: tzinfo | None = None) -> str:
     for label, words in (
         ("why", escape(card.why)),
         ("detail", _details(card)),
-        ("limits", "; ".join(_limits(card.limits))),
+        ("limits", "; ".join(limits_in_words(card.limits))),
         ("how", _mode(card)),
         ("from", f"{_devices(card)}; {_span(card)}"),
         ("until", f"{date(card.access_until)}{_wished_end(card)}; you can end it any time"),
         ("they", f"{_retention(card)}, share with {_names(card.recipients) or 'nobody'}"),
         ("you get", escape(card.benefit) or "nothing in return"),
-        ("yesterday", _yesterday(card.yesterday, zone)),
+        ("yesterday", _yesterday(card, zone)),
         *(("note", escape(note)) for note in card.notes),
     ):
         lines += _field(label, words) if words else []
     return "\n".join(lines)
 
 
-def revoked(brand: str, readings: int, retention: str | None) -> str:
+def revoked(brand: str, readings: int, retention: str | None, answers: int = 0) -> str:
     """What is true after a grant was ended: no more is read, and what was read is out of our hands."""
     name = escape(brand)
-    if readings == 0:
+    if readings == 0 and answers == 0:
         return f"{name} can read nothing more. It had read nothing."
     promise = "it made no promise to delete"
     if retention:
         promise = f"it promised to delete within {iso_duration(retention)}"
-    return f"{name} can read nothing more. It keeps what it read ({count(readings, 'reading')}); {promise}."
+    kept = [f"what it read ({count(readings, 'reading')})"] if readings else []
+    kept += [count(answers, "answer")] if answers else []
+    return f"{name} can read nothing more. It keeps {' and '.join(kept)}; {promise}."
 
 
 def _header(card: RequestCard) -> list[str]:
@@ -147,7 +149,7 @@ def _wish(resolution: str) -> str:
     return f"they would like {wanted}"
 
 
-def _limits(limits: tuple[Less, ...]) -> list[str]:
+def limits_in_words(limits: tuple[Less, ...]) -> list[str]:
     """Each limit in words; one that holds for several kinds is said once."""
     said: dict[str, list[str]] = {}
     for kind, unit, limit in ((escape(less.kind), less.unit, less.limit) for less in limits):
@@ -205,11 +207,15 @@ def _retention(card: RequestCard) -> str:
     return f"keep it {iso_duration(card.retention)}" if card.retention else "do not say how long they keep it"
 
 
-def _yesterday(sample: Sample | None, zone: tzinfo | None) -> str:
+def _yesterday(card: RequestCard, zone: tzinfo | None) -> str:
+    """What there was of it; an example only where it would be given as it is."""
+    sample = card.yesterday
     if sample is None:
         return ""
     if sample.readings == 0:
         return "there was nothing of this"
+    if card.mode == "answer" or card.limits or any(one.given != "raw" for one in card.details):
+        return f"this would have been made of {count(sample.readings, 'reading')}"
     words = f"this was {count(sample.readings, 'reading')}"
     if sample.time is None:
         return words

@@ -16,20 +16,18 @@ from cli.asked import fetch, status_of
 from cli.card import revoked
 from cli.doubts import doubted, status_in
 from cli.errors import ConflictError
+from cli.given import Used, budget_of, gaps_of, in_full, in_short, terms_of, used_of, uses_left
 from cli.passphrase import PassphraseSource
-from cli.render import ago, count, date, emit, escape, iso_duration, table
+from cli.render import date, emit, escape, table
 from cli.rest import pause, resume
 from cli.revise import extend, narrow
-from cli.session import now_ms, pick, suggest, unlocked, with_vault
+from cli.session import pick, suggest, unlocked, with_vault
 from cli.times import rfc3339
-from cli.values import label_of
-from cli.wording import detail_words
 from gateway import wire
 from gateway.client import device as devices
 from gateway.client.session import Session
-from policies.grant import Active, Ended, Gap, Paused, Preparing
+from policies.grant import Active, Ended, Paused, Preparing
 from policies.iso8601 import format_time
-from policies.terms import Terms
 from vault.ids import BrandId, GrantId
 from vault.store.records import GrantRow
 
@@ -48,18 +46,18 @@ def list_(passphrase: PassphraseSource, home: Path, as_json: bool) -> None:
     with unlocked(home, passphrase) as session:
         found = [row for row in fetch(session) if terms_of(row) is not None]
         doubts = doubted(session, found)
-        read = readings_of(session) if found else Counter()
+        used = used_of(session) if found else Used(Counter(), Counter())
         now = session.clock()
-    rows = [row_of(row, read, now, doubts) for row in found]
+    rows = [row_of(row, used, now, doubts) for row in found]
     text = table(
-        ["GRANT", "BRAND", "READS", "STATUS", "UNTIL", "HAS READ"],
+        ["GRANT", "BRAND", "GIVES", "STATUS", "UNTIL", "HAS READ"],
         [
             (
                 GrantId(row.grant).short,
                 row.brand_name,
-                ", ".join(label_of(kind) for kind in shown["kinds"]),
+                in_short(terms) if (terms := terms_of(row)) else "",
                 shown["status"],
-                date(terms.access_until) if (terms := terms_of(row)) else "",
+                date(terms.access_until) if terms else "",
                 f"{shown['readings']:,}",
             )
             for row, shown in zip(found, rows, strict=True)
@@ -67,9 +65,12 @@ def list_(passphrase: PassphraseSource, home: Path, as_json: bool) -> None:
         right=("HAS READ",),
     )
     emit(rows, as_json, text if rows else "nobody may read anything")
-    live = [row for row in found if isinstance(row.state, Active)]
+    live = [row for row in found if isinstance(row.state, Active | Paused)]
     if live:
-        suggest(as_json, (f"grant revoke {GrantId(live[0].grant).short}", "end one"))
+        short = GrantId(live[0].grant).short
+        suggest(
+            as_json, (f"grant show {short}", "see exactly what it gives"), (f"grant revoke {short}", "end it")
+        )
 
 
 @grant.command("show")
@@ -80,22 +81,25 @@ def show(id: str, passphrase: PassphraseSource, home: Path, as_json: bool) -> No
     with unlocked(home, passphrase) as session:
         row = find(session, id)
         doubts = doubted(session, [row])
-        read = readings_of(session)
+        used = used_of(session)
         names = devices.fetch(session).names()
         now = session.clock()
     terms = terms_of(row)
     if terms is None:
         raise ConflictError("this request was not approved", "see: hypertouch request show ID")
     called = {device.text: name for device, name in names.items()}
-    answer = row_of(row, read, now, doubts) | {
+    answer = row_of(row, used, now, doubts) | {
         "selectors": [
             msgspec.to_builtins(one) | {"resolution": terms.resolution_of(one)} for one in terms.selectors
         ],
         "mode": terms.mode,
         "uses": terms.uses,
-        "budget": terms.budget,
+        "uses_left": uses_left(row),
+        "budget": budget_of(terms),
         "limits": msgspec.to_builtins(terms.limits),
         "pauses": [[format_time(since), format_time(until)] for since, until in gaps_of(row)],
+        "paused_since": rfc3339(row.state.since) if isinstance(row.state, Paused) else None,
+        "by_rules": None if row.rule is None else row.rule.rules_version,
         "data_from": format_time(terms.data_from),
         "data_until": format_time(terms.data_until),
         "purpose": terms.purpose,
@@ -104,7 +108,10 @@ def show(id: str, passphrase: PassphraseSource, home: Path, as_json: bool) -> No
         "recipients": list(terms.recipients),
         "benefit": terms.benefit,
     }
-    emit(answer, as_json, "\n".join(_lines(row, terms, answer, called)))
+    head = f"{escape(row.brand_name)}  {answer['grant']}  {answer['status']}"
+    lines = in_full(row, terms, used, called, answer["grant"], now)
+    emit(answer, as_json, "\n".join([head, *lines]))
+    suggest(as_json, *_steps(row))
 
 
 for command in (narrow, extend, pause, resume):
@@ -128,15 +135,17 @@ def revoke(id: str, yes: bool, passphrase: PassphraseSource, home: Path, as_json
             raise ConflictError("this request was not approved", "say no to it: hypertouch request deny ID")
         confirm(f"End what {escape(row.brand_name)} may read?", yes=yes)
         session.tell(wire.Revoke(GrantId(row.grant)), wire.Done)
-        read = readings_of(session)[GrantId(row.grant).text]
+        used, id = used_of(session), GrantId(row.grant).text
+        read, answers = used.readings[id], used.answers[id]
     answer = {
-        "grant": GrantId(row.grant).text,
+        "grant": id,
         "brand": row.brand_name,
         "status": "revoked",
         "readings": read,
+        "answers": answers,
         "retention": terms.retention,
     }
-    emit(answer, as_json, revoked(row.brand_name, read, terms.retention))
+    emit(answer, as_json, revoked(row.brand_name, read, terms.retention, answers))
     suggest(as_json, ("ledger log", "see what was read"), ("touchpoint list", "end its way to ask again"))
 
 
@@ -145,34 +154,7 @@ def find(session: Session, text: str) -> GrantRow:
     return pick(fetch(session), text, lambda row: GrantId(row.grant), "grant", HINT)
 
 
-def terms_of(row: GrantRow) -> Terms | None:
-    """What was given; None: nothing ever was."""
-    match row.state:
-        case Preparing(terms=terms) | Active(terms=terms) | Paused(terms=terms) | Ended(terms=terms):
-            return terms
-        case _:
-            return None
-
-
-def gaps_of(row: GrantRow) -> tuple[Gap, ...]:
-    """When a grant was paused, seconds."""
-    match row.state:
-        case Preparing(gaps=gaps) | Active(gaps=gaps) | Paused(gaps=gaps):
-            return gaps
-        case _:
-            return ()
-
-
-def readings_of(session: Session) -> Counter[str]:
-    """How many readings each grant was handed, by the ledger: never too few."""
-    read: Counter[str] = Counter()
-    for _, entry in session.ledger():
-        if entry.what == "read":
-            read[entry.grant] += entry.readings
-    return read
-
-
-def row_of(row: GrantRow, read: Counter[str], now: int, doubts: Set[bytes]) -> dict[str, Any]:
+def row_of(row: GrantRow, used: Used, now: int, doubts: Set[bytes]) -> dict[str, Any]:
     """A grant for programs."""
     terms = terms_of(row)
     over = isinstance(row.state, Active) and terms is not None and now >= terms.access_until * 1000
@@ -182,31 +164,29 @@ def row_of(row: GrantRow, read: Counter[str], now: int, doubts: Set[bytes]) -> d
         "brand": row.brand_name,
         "brand_id": BrandId(row.brand).text,
         "kinds": list(terms.kinds) if terms else [],
+        "details": {one.kind: terms.resolution_of(one) for one in terms.selectors} if terms else {},
         "status": "expired" if over else status_in(row, doubts),
         "access_until": format_time(terms.access_until) if terms else None,
-        "readings": read[GrantId(row.grant).text],
+        "readings": used.readings[GrantId(row.grant).text],
+        "answers": used.answers[GrantId(row.grant).text],
         "picked_up": None if row.picked_up is None else rfc3339(row.picked_up),
     }
 
 
-def _lines(row: GrantRow, terms: Terms, shown: dict[str, Any], names: dict[str, str]) -> list[str]:
-    lines = [f"{escape(row.brand_name)}  {shown['grant']}  {shown['status']}"]
-    for selector in terms.selectors:
-        channels = (
-            "every channel"
-            if selector.channels is None
-            else ", ".join(c or "itself" for c in selector.channels)
-        )
-        device = names.get(selector.device, selector.device)
-        what = detail_words(label_of(selector.kind), terms.resolution_of(selector))
-        lines.append(f"  reads     {what} of {escape(device)} ({escape(channels)})")
-    keeps = iso_duration(terms.retention) if terms.retention else "as long as it likes: it did not say"
-    lines += [
-        f"  data      from {date(terms.data_from)} until {date(terms.data_until)}",
-        f"  until     {date(terms.access_until)}",
-        f"  keeps it  {keeps}",
-        f"  has read  {count(shown['readings'], 'reading')}",
-    ]
-    if row.picked_up is not None:
-        lines.append(f"  fetched   its key {ago(row.picked_up, now_ms())}")
-    return lines
+def _steps(row: GrantRow) -> list[tuple[str, str]]:
+    """What can be done with a grant."""
+    short = GrantId(row.grant).short
+    end = (f"grant revoke {short}", "end it")
+    match row.state:
+        case Active():
+            return [
+                (f"grant narrow {short} --for 7d", "give less"),
+                (f"grant pause {short}", "let it rest"),
+                end,
+            ]
+        case Paused():
+            return [(f"grant resume {short}", "let it go on"), end]
+        case Preparing():
+            return [(f"request approve {short}", "hand over its keys"), end]
+        case _:
+            return []

@@ -52,7 +52,8 @@ def narrow(
         offer = make_offer(session, archive, row, choice)
         more = widens(before, offer.terms, catalogue())
         if more is not None:
-            raise UsageError(more.reason.removesuffix("."), "to give more: hypertouch grant extend")
+            words = more.reason.removesuffix(".")
+            raise UsageError(words[:1].lower() + words[1:], "to give it for longer: hypertouch grant extend")
         _change(session, archive, offer, yes=yes, quiet=as_json and yes)
     _told(offer, as_json, f"{escape(offer.row.brand_name)} can read this and no more")
 
@@ -85,7 +86,10 @@ def extend(
         offer = make_offer(session, archive, row, choice)
         if offer.terms.access_until <= before.access_until:
             words = f"it lasts until {date(before.access_until)} already"
-            raise ConflictError(words, "they asked for no longer, or: hypertouch grant narrow")
+            asked = choice.access_until or session.clock() // 1000 + (choice.duration or 0)
+            less = asked < before.access_until
+            hint = f"to end it sooner: hypertouch grant narrow {id}" if less else "they asked for no longer"
+            raise ConflictError(words, hint)
         _change(session, archive, offer, yes=yes, quiet=as_json and yes)
     _told(offer, as_json, f"{escape(row.brand_name)} can read until {date(offer.terms.access_until)}")
 

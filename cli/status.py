@@ -23,6 +23,7 @@ from gateway import wire
 from gateway.client.errors import ClientError
 from gateway.client.read import Archive, is_reading
 from gateway.client.session import Session
+from policies.grant import Paused
 from vault.ids import GrantId, VaultId
 from vault.store.paths import DataDir
 
@@ -55,7 +56,7 @@ def status(passphrase: PassphraseSource, home: Path, as_json: bool) -> None:
         answer |= more
         lines += [
             f"devices    {more['devices']:,}, which sent {count(more['readings_today'], 'reading')} today",
-            f"brands     {count(more['active'], 'grant')}, {count(more['pending'], 'request')} waiting",
+            f"brands     {_grants(more)}, {count(more['pending'], 'request')} waiting",
         ]
         if more["frozen"]:
             lines.append(f"grants     rest: the server's clock is {escape(more['frozen'])}")
@@ -105,17 +106,25 @@ def is_reachable(profile: Profile) -> bool:
 def _inside(session: Session) -> dict[str, Any]:
     overview = session.ask(wire.GetOverview(), wire.Overview)
     now = session.clock()
-    doubts = doubted(session, fetch(session))
+    grants = fetch(session)
+    doubts = doubted(session, grants)
     today = Archive(session).readings(midnight(now), now + 1, is_reading)
     return {
         "devices": overview.devices,
         "pending": overview.pending,
         "active": overview.active,
+        "paused": sum(isinstance(row.state, Paused) for row in grants),
         "readings": overview.readings,
         "readings_today": sum(1 for _ in today),
         "frozen": overview.frozen,
         "unproven": sorted(GrantId(one).text for one in doubts),
     }
+
+
+def _grants(inside: dict[str, Any]) -> str:
+    """``2 grants, 1 paused``: those in force, and those that rest."""
+    words = count(inside["active"], "grant")
+    return f"{words}, {inside['paused']:,} paused" if inside["paused"] else words
 
 
 def _line(one: Check) -> str:

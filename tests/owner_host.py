@@ -34,7 +34,7 @@ from vault.ledger import Entry
 from vault.observation import Observation
 from vault.person import KdfParams, owner_key_id
 from vault.person import login_verifier as verifier_of
-from vault.store import asking, people
+from vault.store import asking, people, uses
 from vault.store.files import Files
 from vault.store.paths import DataDir
 from vault.store.reader import Reader
@@ -161,6 +161,11 @@ class OwnerHost:
     def record(self, vault: VaultId, entry: Entry) -> None:
         """A line in the ledger, as before a brand's read."""
         self.run(lambda: self.writer.commit([], [Note(vault, entry)]))
+
+    def count(self, vault: VaultId, grant: GrantId) -> None:
+        """A brand's use of a grant, counted as the door has it counted."""
+        counted = self.run(lambda: uses.count(self.writer, vault, grant, "use"))
+        assert isinstance(counted, uses.Counted)
 
     # --- a host that turns the clock back -----------------------------------------------------------
 

@@ -68,7 +68,7 @@ Acme (acme.example) asks for energy, power, temperature, location   request 7K3F
             any time
   they      keep it 90 days, share with nobody
   you get   10 % off the base fee
-  yesterday this was 1,440 readings, e.g. 07:00 0.412 kWh
+  yesterday this would have been made of 1,440 readings
   note      It asks for every reading of energy; for this purpose by the day is
             usual."""
 

@@ -184,5 +184,55 @@ def test_a_grant_lasts_longer_but_never_than_was_asked(open_desk: Desk) -> None:
     assert most["access_until"] == ASK["access_until"]
     assert open_desk.run("grant", "extend", grant.text, "--for", "365d", "--yes").status == 7
     assert open_desk.run("grant", "extend", grant.text, "--yes").status == 2
+    sooner = open_desk.run("grant", "extend", grant.text, "--for", "2d", "--yes")
+    assert sooner.status == 7
+    assert f"hypertouch grant narrow {grant.text}" in sooner.err
     open_desk.run("grant", "pause", grant.text)
     assert open_desk.run("grant", "extend", grant.text, "--for", "60d", "--yes").status == 7
+
+
+def test_a_list_says_how_exactly_and_what_rests(open_desk: Desk) -> None:
+    minutely(open_desk)
+    grant = given(open_desk, resolution={"ideal": "raw", "minimum": "day"})
+    assert "energy by the day" in open_desk.run("grant", "list").out
+    assert open_desk.json("grant", "list")[0]["details"] == {"energy": "day"}
+    open_desk.run("grant", "pause", grant.text)
+    assert "paused" in open_desk.run("grant", "list").out
+    assert (open_desk.json("status")["active"], open_desk.json("status")["paused"]) == (0, 1)
+    assert "no grants, 1 paused, no requests waiting" in open_desk.run("status").out
+    shown = open_desk.run("grant", "show", grant.text)
+    assert "rests     since" in shown.out
+    assert f"hypertouch grant resume {grant.short}" in shown.err
+    open_desk.run("grant", "resume", grant.text)
+    assert "rested    from" in open_desk.run("grant", "show", grant.text).out
+    assert "paused" not in open_desk.run("status").out
+
+
+def test_show_tells_limits_and_what_is_left(open_desk: Desk) -> None:
+    """Of a grant that may be used three times, and was once."""
+    minutely(open_desk)
+    grant = ask(open_desk, ASK)
+    limits = ("--round", "energy=0.5", "--hours", "07-22", "--zone", "UTC")
+    assert open_desk.run("request", "approve", grant.text, "--times", "3", *limits, "--yes").status == 0
+    assert "  how       3 times at most; 3 left\n" in open_desk.run("grant", "show", grant.text).out
+    open_desk.host.count(open_desk.vault, grant)
+    shown = open_desk.run("grant", "show", grant.text).out
+    assert "  how       3 times at most; 2 left\n" in shown
+    assert "  limits    energy in steps of 0.5 kWh\n" in shown
+    assert "only from 07:00 to 22:00 (UTC)" in shown
+    assert open_desk.json("grant", "show", grant.text)["uses_left"] == 2
+
+
+def test_answers_are_no_readings(open_desk: Desk) -> None:
+    minutely(open_desk)
+    grant = ask(open_desk, ASK)
+    assert open_desk.run("request", "approve", grant.text, "--answers-only", "--yes").status == 0
+    now = time.time_ns() // 1_000_000
+    told = Entry(now, "read", grant=grant.text, kinds=("energy",), readings=1440, times=2, note="answers")
+    open_desk.host.record(open_desk.vault, told)
+    assert "answers from energy" in open_desk.run("grant", "list").out
+    shown = open_desk.run("grant", "show", grant.text).out
+    assert "  how       answers made of it, at most 24 a day; no reading\n" in shown
+    assert "  has read  no readings\n  was told  2 answers\n" in shown
+    done = open_desk.run("grant", "revoke", grant.text, "--yes").out
+    assert "It keeps 2 answers; it promised to delete" in " ".join(done.split())

@@ -96,8 +96,8 @@ REQUEST = answer(
     message=str, asked=str, expires=str, status=str, details=list[dict[str, Any]],
 )  # fmt: skip
 GRANT = answer(
-    grant=str, short=str, brand=str, brand_id=str, kinds=list[str], status=str, access_until=str,
-    readings=int, picked_up=Maybe,
+    grant=str, short=str, brand=str, brand_id=str, kinds=list[str], details=dict[str, str], status=str,
+    access_until=str, readings=int, answers=int, picked_up=Maybe,
 )  # fmt: skip
 RULES = answer(version=int, rules=many(answer(number=int, rule=str)), notes=list[str])
 ITEM = answer(kinds=list[str], detail=dict[str, str], reason=str)
@@ -129,7 +129,7 @@ SCHEMAS: dict[str, Any] = {
     "unlock": answer(unlocked=bool, vault=str, idle_seconds=int),
     "status": answer(
         vault=str, name=str, server=str, reachable=bool, unlocked=bool, locks_in_seconds=int | None,
-        devices=int, pending=int, active=int, readings=int, readings_today=int, frozen=str,
+        devices=int, pending=int, active=int, paused=int, readings=int, readings_today=int, frozen=str,
         unproven=list[str], bridges=many(BRIDGE),
     ),
     "doctor": answer(ok=bool, checks=many(CHECK)),
@@ -177,13 +177,16 @@ SCHEMAS: dict[str, Any] = {
     "grant show": more(
         GRANT, selectors=many(more(SELECTOR, resolution=str)), data_from=str, data_until=str, purpose=str,
         purpose_text=str, retention=Maybe, recipients=list[str], benefit=str, mode=str, uses=int | None,
-        budget=int | None, limits=many(dict[str, Any]), pauses=many(list[str]),
+        uses_left=int | None, budget=int | None, limits=many(dict[str, Any]), pauses=many(list[str]),
+        paused_since=Maybe, by_rules=int | None,
     ),
     "grant narrow": more(TERMS, grant=str, brand=str),
     "grant extend": more(TERMS, grant=str, brand=str),
     "grant pause": answer(grant=str, brand=str, status=str),
     "grant resume": answer(grant=str, brand=str, status=str),
-    "grant revoke": answer(grant=str, brand=str, status=str, readings=int, retention=Maybe),
+    "grant revoke": answer(
+        grant=str, brand=str, status=str, readings=int, answers=int, retention=Maybe
+    ),
     "rule list": RULES,
     "rule add": RULES,
     "rule remove": RULES,

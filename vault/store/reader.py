@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from policies.grant import Active, Pending, Preparing
+from policies.grant import Active, Paused, Pending, Preparing
 from vault.grantkey import Slot
 from vault.ids import GrantId, VaultId
 from vault.ledger import SealedEntry
@@ -216,12 +216,13 @@ class Reader:
 
     def grants(self, vault: VaultId) -> list[GrantRow]:
         """Every request and grant, newest first."""
-        return [self._grant(row) for row in _all(self._must(vault), _GRANT + " ORDER BY asked DESC, id")]
+        rows = _all(self._must(vault), _GRANT + " ORDER BY asked DESC, id")
+        return [self._grant(vault, row) for row in rows]
 
     def grant(self, vault: VaultId, grant: GrantId) -> GrantRow | None:
         """One request or grant, as it is now."""
         row = _one(self._must(vault), _GRANT + " WHERE id = ?", grant)
-        return self._grant(row) if row else None
+        return self._grant(vault, row) if row else None
 
     def rules(self, vault: VaultId) -> list[Signed]:
         """Every version of the standing rules, the newest last."""
@@ -335,6 +336,7 @@ class Reader:
 
     def _grant(
         self,
+        vault: VaultId,
         row: tuple[
             bytes, bytes, bytes, bytes, bytes, str, int, bytes | None, int | None, int | None, bytes | None
         ],
@@ -344,6 +346,7 @@ class Reader:
         with unavailable(DAMAGED):
             decoded, signed = STATE.decode(state), _SIGNED.decode(statement) if statement else None
             ruled = _RULED.decode(rule) if rule else None
+        counted = isinstance(decoded, Active | Paused | Preparing) and decoded.terms.uses is not None
         return GrantRow(
             grant=grant,
             brand=brand,
@@ -358,6 +361,7 @@ class Reader:
             picked_up=picked_up,
             last_used=last_used,
             rule=ruled,
+            used=self.counter(vault, GrantId(grant)).uses if counted else 0,
         )
 
     def _must(self, vault: VaultId) -> sqlite3.Connection:

@@ -68,6 +68,7 @@ class GrantRow(msgspec.Struct, frozen=True):
     picked_up: int | None
     last_used: int | None = None  # the beginning of the UTC day on which it was last read
     rule: RuleAnswer | None = None  # where a standing rule said yes, and no statement has changed it since
+    used: int = 0  # uses that were begun, while a grant whose terms count them lives
 
 
 class BlackoutRow(msgspec.Struct, frozen=True):
