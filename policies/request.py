@@ -7,16 +7,16 @@ purpose, one promise and one set of bounds, so its details differ in ``datatypes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Mapping
 
 import msgspec
 
 from policies.errors import MalformedError, RequestError
+from policies.fields import check_once, check_text, read_flag, read_names, read_optional, read_text
 from policies.iso8601 import DAY, MAX_DAYS, format_time, parse_retention, parse_time
 from policies.kinds import Catalogue
 from policies.purposes import ROOT, Purposes
-from policies.strict import excerpt, load, unshowable
+from policies.strict import excerpt, load
 from policies.wishes import (
     Mode,
     Wish,
@@ -44,7 +44,6 @@ MAX_TEXT = 500  # characters
 MAX_NAME = 100  # characters
 MAX_SPAN = MAX_DAYS * DAY  # seconds
 
-_T = TypeVar("_T")
 _TIME_HINT = "write it like 2026-01-31T00:00:00Z"
 
 
@@ -148,15 +147,15 @@ def _parse_detail(item: object, catalogue: Catalogue, purposes: Purposes, now_s:
         kinds=kinds,
         ideal=ideal,
         minimum=minimum,
-        data_from=_optional(detail, "data_from", parse_time, _TIME_HINT),
-        data_until=_optional(detail, "data_until", parse_time, _TIME_HINT),
-        access_until=_optional(detail, "access_until", parse_time, _TIME_HINT),
+        data_from=read_optional(detail, "data_from", parse_time, _TIME_HINT),
+        data_until=read_optional(detail, "data_until", parse_time, _TIME_HINT),
+        access_until=read_optional(detail, "access_until", parse_time, _TIME_HINT),
         purpose=_purpose(detail, purposes),
-        purpose_text=_text(detail, "purpose_text"),
-        retention=_optional(detail, "retention", _canonical_retention, "write it like P90D, P2W or P1Y"),
+        purpose_text=read_text(detail, "purpose_text", MAX_TEXT),
+        retention=read_optional(detail, "retention", _canonical_retention, "write it like P90D, P2W or P1Y"),
         recipients=_recipients(detail),
-        benefit=_text(detail, "benefit"),
-        required=_flag(detail, "required"),
+        benefit=read_text(detail, "benefit", MAX_TEXT),
+        required=read_flag(detail, "required"),
         history=read_days("history", detail["history"], 0) if "history" in detail else None,
         duration=read_days("duration", detail["duration"], 1) if "duration" in detail else None,
         mode=mode,
@@ -175,14 +174,14 @@ def _actions(detail: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _kinds(detail: Mapping[str, object], catalogue: Catalogue) -> tuple[str, ...]:
-    names = _names(detail, "datatypes", 1, MAX_DATATYPES)
+    names = read_names(detail, "datatypes", 1, MAX_DATATYPES)
     for name in names:
         kind = catalogue.find(name)
         # Aliases are for devices: some turn the meaning around, and a brand must know what it asks for.
         if kind is None or kind.name != name:
             hint = "name a kind of the vocabulary, like energy" if kind is None else f"write {kind.name}"
             raise RequestError(f"the datatype '{excerpt(name)}' is unknown", hint)
-    _check_once(names, "datatypes")
+    check_once(names, "datatypes")
     return tuple(names)
 
 
@@ -199,73 +198,18 @@ def _purpose(detail: Mapping[str, object], purposes: Purposes) -> str:
 
 
 def _recipients(detail: Mapping[str, object]) -> tuple[str, ...]:
-    names = _names(detail, "recipients", 0, MAX_RECIPIENTS)
+    names = read_names(detail, "recipients", 0, MAX_RECIPIENTS)
     for name in names:
-        _check_text("recipients", name, MAX_NAME)
+        check_text("recipients", name, MAX_NAME)
         if not name:
             raise RequestError("recipients holds an empty name", "name each, or send an empty list")
-    _check_once(names, "recipients")
+    check_once(names, "recipients")
     return tuple(names)
-
-
-def _names(detail: Mapping[str, object], field: str, fewest: int, most: int) -> list[str]:
-    value = detail.get(field, [])
-    if not isinstance(value, list) or not fewest <= len(value) <= most:
-        raise RequestError(
-            f"{field} is not a list of {fewest} to {most} names", f"send {fewest} to {most} texts"
-        )
-    return [_string(field, name) for name in value]
-
-
-def _text(detail: Mapping[str, object], field: str) -> str:
-    text = _string(field, detail.get(field, ""))
-    _check_text(field, text, MAX_TEXT)
-    return text
-
-
-def _flag(detail: Mapping[str, object], field: str) -> bool:
-    value = detail.get(field, False)
-    if not isinstance(value, bool):
-        raise RequestError(f"{field} is neither true nor false", "send true or false, or leave it out")
-    return value
-
-
-def _optional(detail: Mapping[str, object], field: str, parse: Callable[[str], _T], hint: str) -> _T | None:
-    if field not in detail:
-        return None
-    text = _string(field, detail[field])
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise RequestError(f"{field} '{excerpt(text)}' is {error}", hint) from None
 
 
 def _canonical_retention(text: str) -> str:
     parse_retention(text)
     return text
-
-
-def _string(field: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise RequestError(f"{field} is not a text", "send a text, or leave an optional field out")
-    return value
-
-
-def _check_text(field: str, text: str, most: int) -> None:
-    if len(text) > most:
-        raise RequestError(f"{field} has {len(text)} characters", f"send at most {most}")
-    hidden = unshowable(text)
-    if hidden:
-        raise RequestError(
-            f"{field} holds the character {hidden}", "send plain words, without line ends or controls"
-        )
-    if text != text.strip():
-        raise RequestError(f"{field} begins or ends with a space", "send the words alone")
-
-
-def _check_once(names: list[str], field: str) -> None:
-    if len(set(names)) != len(names):
-        raise RequestError(f"{field} names one thing twice", "name each once")
 
 
 def _check_exclusive(detail: Mapping[str, object]) -> None:
@@ -316,6 +260,6 @@ def _check_together(asks: tuple[Ask, ...]) -> None:
             "ask for another purpose, another time or another promise in a request of its own",
         )
     kinds = [kind for ask in asks for kind in ask.kinds]
-    _check_once(kinds, "datatypes")
+    check_once(kinds, "datatypes")
     if len(kinds) > MAX_DATATYPES:
         raise RequestError(f"the request names {len(kinds)} datatypes", f"name at most {MAX_DATATYPES}")
