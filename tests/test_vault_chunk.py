@@ -210,7 +210,7 @@ def test_noise_is_no_columns(noise: bytes) -> None:
 
 def change(bucket: Value, /, **fields: object) -> Value:
     """A bucket with other fields, of whatever type."""
-    changed: Value = msgspec.structs.replace(bucket, **fields)  # type: ignore[type-var]
+    changed: Value = msgspec.structs.replace(bucket, **fields)  # type: ignore[type-var]  # a struct
     return changed
 
 

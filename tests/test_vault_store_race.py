@@ -219,7 +219,7 @@ class Race:
         for paused in (True, False, True, False):
             yield
             what = "pause" if paused else "resume"
-            self.call(what, lambda paused=paused: grants.pause(*args, paused=paused))  # type: ignore[misc]
+            self.call(what, lambda paused=paused: grants.pause(*args, paused=paused))  # type: ignore[misc]  # bound now
 
     def reader(self) -> Actor:
         """What a door would give now, and by which statement."""

@@ -78,7 +78,7 @@ def apply_taught(writer: Writer, vault: VaultId, signed: Signed, taught: Taught)
         if segment and (lane := segment.lanes.get(stretch.number)) and lane.lane.kind != QUARANTINE:
             return No("invalid", "readings are not replaced")
         extent = file.row(
-            f"SELECT min(first_seq), max(last_seq), sum(count) FROM chunk WHERE {_WITHIN}",  # noqa: S608
+            f"SELECT min(first_seq), max(last_seq), sum(count) FROM chunk WHERE {_WITHIN}",  # noqa: S608 (constant)
             _places(stretch),
         )
         if extent != (stretch.first_seq, stretch.last_seq, stretch.count):
@@ -92,7 +92,7 @@ def apply_taught(writer: Writer, vault: VaultId, signed: Signed, taught: Taught)
         return No("invalid", "something among the readings is none")
 
     def steps(connection: sqlite3.Connection) -> None:
-        connection.executemany(f"DELETE FROM chunk WHERE {_WITHIN}", map(_places, taught.stretches))  # noqa: S608
+        connection.executemany(f"DELETE FROM chunk WHERE {_WITHIN}", map(_places, taught.stretches))  # noqa: S608 (constant)
         connection.executemany(
             "INSERT INTO chunk (segment, number, resolution, first_seq, last_seq, count, body)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
