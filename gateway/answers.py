@@ -16,8 +16,9 @@ from typing import Final, Literal, TypeAlias, get_args
 import msgspec
 
 from gateway.senmlout import Outgoing
+from policies.iso8601 import DAY
 from policies.kinds import Kind, ValueType
-from vault.bucket import FEWEST, QUIET_MS, finish
+from vault.bucket import FEWEST, QUIET_MS, finish, holds
 from vault.cell import LEVELS, is_cell, parent
 from vault.gathering import HOUR_MS, Gathering, Numbers, gather
 from vault.observation import Aggregate, Observation, Share, Stay, Summary, Tally
@@ -30,6 +31,7 @@ FUNCTIONS: Final[tuple[Function, ...]] = get_args(Function)
 PERIODS: Final[tuple[Period, ...]] = get_args(Period)
 MOST_PERIODS: Final = 400  # in one answer
 MOST_CELLS: Final = 64
+MOST_HELD: Final = 150_000  # hours of series, and buckets, that one answer keeps in memory
 MOST_LISTED: Final = 1 << 20  # raw readings with durations of an hour, as many as an answer may look at
 FITTING: Final[dict[ValueType, tuple[Function, ...]]] = {
     "number": ("mean", "min", "max", "sum", "count", "above", "below"),
@@ -38,7 +40,6 @@ FITTING: Final[dict[ValueType, tuple[Function, ...]]] = {
     "place": ("count", "time_in", "dwell"),
     "event": ("count",),
 }
-_DAY_S: Final = 86_400
 _Key: TypeAlias = tuple[bytes, str, str, int]  # device, channel, resolution, time
 
 
@@ -97,7 +98,7 @@ def periods(period: Period, since: int, until: int, now_s: int) -> list[tuple[in
     None: there are more than ``MOST_PERIODS``.
     """
     found: list[tuple[int, int]] = []
-    begin = datetime.fromtimestamp(since // _DAY_S * _DAY_S, UTC)
+    begin = datetime.fromtimestamp(since // DAY * DAY, UTC)
     if period == "week":
         begin -= timedelta(days=begin.weekday())
     elif period == "month":
@@ -120,6 +121,7 @@ class Figures:
         self._cells = frozenset(question.cells)
         self._hours: dict[tuple[bytes, str], dict[int, Gathering]] = {}
         self._buckets: dict[_Key, dict[str, Aggregate]] = {}  # by value or cell
+        self._held = 0  # hours
 
     def add(self, readings: Iterable[Outgoing]) -> None:
         """Take a page more.  What it holds of a bucket is all of it, and takes the place of a former one."""
@@ -139,7 +141,13 @@ class Figures:
             hours = self._hours.setdefault((device, channel), {})
             if start not in hours:
                 hours[start] = gather(self._kind.name, start, MOST_LISTED)
+                self._held += 1
             hours[start].add(found)
+
+    @property
+    def overfull(self) -> bool:
+        """Whether more was taken than one answer may keep: a device can have very many channels."""
+        return self._held + len(self._buckets) > MOST_HELD
 
     def answers(self, now_ms: int, incomplete: Collection[int]) -> list[Answer]:
         """One for each period; ``incomplete`` are the days whose buckets are not all there.  Call it once."""
@@ -158,8 +166,9 @@ class Figures:
         for key, parts in self._buckets.items():
             yield from ((key[3], bucket) for bucket in parts.values())
         resolution = "h3-7" if self._kind.type == "place" else "hour"
+        lasts = holds(self._kind.name)
         for (_, channel), hours in self._hours.items():
-            for start in [start for start in hours if start + HOUR_MS not in hours]:
+            for start in [start for start in hours if start + HOUR_MS not in hours] if lasts else ():
                 hours[start + HOUR_MS] = gather(self._kind.name, start + HOUR_MS)  # a state lasts into it
             for start, hour in hours.items():
                 hour.close(hours.get(start - HOUR_MS))
@@ -192,7 +201,7 @@ class Figures:
     ) -> Answer:
         since, until = span
         over = now_ms >= until * 1000 + QUIET_MS
-        whole = not any(day in incomplete for day in range(since // _DAY_S, until // _DAY_S))
+        whole = not any(day in incomplete for day in range(since // DAY, until // DAY))
         enough = total.readings >= FEWEST
         value = self._value(total) if enough else None
         readings = total.readings if enough else None

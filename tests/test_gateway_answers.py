@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.answers import FITTING, MOST_PERIODS, Figures, Function, Question, is_finer, misfit, periods
+from gateway.answers import (
+    FITTING,
+    MOST_HELD,
+    MOST_PERIODS,
+    Figures,
+    Function,
+    Question,
+    is_finer,
+    misfit,
+    periods,
+)
 from policies.kinds import catalogue
 from vault.bucket import DAY_MS, FEWEST, QUIET_MS, finish
 from vault.gathering import HOUR_MS, Gathering, gather
@@ -231,3 +241,27 @@ def test_readings_answer_as_the_buckets_that_are_made_of_them(data: st.DataObjec
         assert ours == theirs or (
             isinstance(ours, float) and isinstance(theirs, float) and math.isclose(ours, theirs, abs_tol=1e-9)
         )
+
+
+def test_what_an_answer_keeps_in_memory_has_a_bound_however_many_channels_there_are() -> None:
+    kind = catalogue().kind("temperature")
+    figures = Figures(Question(kind.name, "count", "day"), kind, [(0, 86_400)])
+    device, many = DeviceId(bytes(16)), MOST_HELD // 2
+    figures.add(
+        Released(n, device, Observation(str(n), kind.name, hour * HOUR_MS, 1.0))
+        for n in range(many)
+        for hour in range(2)
+    )
+    assert not figures.overfull
+    figures.add([Released(1, device, Observation("one more", kind.name, 0, 1.0))])
+    assert figures.overfull
+
+
+def test_buckets_of_very_many_channels_have_the_same_bound() -> None:
+    kind = catalogue().kind("temperature")
+    figures = Figures(Question(kind.name, "count", "day"), kind, [(0, 86_400)])
+    device, value = DeviceId(bytes(16)), Summary(5, 5.0, 1.0, 1.0, 5.0)
+    figures.add(
+        Released(n, device, Observation(str(n), kind.name, 0, value), "day") for n in range(MOST_HELD + 1)
+    )
+    assert figures.overfull

@@ -214,6 +214,15 @@ def test_an_answer_looks_at_so_many_readings_also_where_limits_leave_most_of_the
     assert problem(story.brand.answers(story.token)) == (400, "urn:hypertouch:problem/bad-request")
 
 
+def test_an_answer_of_more_than_a_door_keeps_in_memory_is_refused(
+    made: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = given(made, resolution="raw")
+    assert story.brand.answers(story.token).status_code == 200  # the control
+    monkeypatch.setattr("gateway.answers.MOST_HELD", 71)  # it has 72 hours
+    assert problem(story.brand.answers(story.token)) == (400, "urn:hypertouch:problem/bad-request")
+
+
 BAD: dict[str, dict[str, Any]] = {
     "an unknown function": {"function": "median"},
     "a function of another type": {"function": "time_in"},
