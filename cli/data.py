@@ -24,8 +24,9 @@ from cli.text import json_text
 from cli.times import span
 from cli.values import unit_of
 from gateway.client import device as devices
-from gateway.client.read import DAY_MS, Archive, Reading, Wanted, is_reading
+from gateway.client.read import Archive, Reading, Wanted, is_reading
 from gateway.client.session import Session
+from vault.bucket import DAY_MS
 from vault.ids import DeviceId
 from vault.segment import Lane
 

@@ -19,9 +19,10 @@ from cli.times import rfc3339
 from gateway.client import device as devices
 from gateway.client.chosen import series_of
 from gateway.client.device import Device
-from gateway.client.read import DAY_MS, Archive, Reading
+from gateway.client.read import Archive, Reading
 from gateway.client.recipients import Series
 from gateway.client.session import Session
+from vault.bucket import DAY_MS
 from vault.segment import QUARANTINE
 
 if TYPE_CHECKING:

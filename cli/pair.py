@@ -22,8 +22,9 @@ from cli.text import quoted
 from cli.times import span
 from gateway.client import device as devices
 from gateway.client.device import Credential
-from gateway.client.read import DAY_MS, Archive, Reading
+from gateway.client.read import Archive, Reading
 from gateway.client.session import Session
+from vault.bucket import DAY_MS
 from vault.ids import DeviceId
 from vault.segment import is_reserved
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from cli.times import moment
 from gateway import wire
-from gateway.client.read import DAY_MS
 from gateway.client.session import Session
+from vault.bucket import DAY_MS
 
 
 class Period(NamedTuple):

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Final, NamedTuple
 
 from cli.render import MONTHS, number
+from vault.gathering import HOUR_MS
 
 WIDTH: Final = 64  # columns of a chart, beside its labels
 HEIGHT: Final = 7  # rows of it
@@ -20,7 +21,6 @@ LABEL: Final = 13  # columns before it
 HOURS: Final = 24
 MAP: Final = (34, 12)  # columns and rows of a map; two of them stand side by side
 KM_PER_DEGREE: Final = 111.2  # of latitude
-HOUR_MS: Final = 3_600_000
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 

@@ -22,6 +22,7 @@ from cli.wording import how_words
 from gateway.client import device as devices
 from gateway.client.read import Archive
 from gateway.client.session import Session
+from vault.bucket import DAY_MS
 
 if TYPE_CHECKING:  # pictures and the way a brand reads are imported when somebody looks
     from cli.picture import Pair
@@ -30,7 +31,6 @@ if TYPE_CHECKING:  # pictures and the way a brand reads are imported when somebo
     from gateway.senmlout import Reading
 
 DAYS: Final = 7
-DAY_MS: Final = 86_400_000
 SHOWN: Final = 4  # pictures; more do not fit a screen
 INDENT: Final = 78  # columns of a sentence that stands two in
 

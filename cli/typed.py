@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from cli.errors import UsageError
 from cli.times import span
+from policies.iso8601 import DAY
 from policies.kinds import catalogue
 from policies.narrow import History
 from policies.wishes import RESOLUTIONS_SUPPORTED
 
 EVERY_KIND: Final = ""  # what stands for a kind where all of them are meant
-DAY_S: Final = 86_400
 SPOKEN: Final = {"every": "raw", "hourly": "hour", "daily": "day", "1km": "h3-7", "9km": "h3-5"}
 _CLOCK = re.compile(r"([01]?\d|2[0-4])(?::([0-5]\d))?", re.ASCII)
 _STEP = re.compile(r"\d{1,12}(?:\.\d{1,9})?", re.ASCII)
@@ -36,7 +36,7 @@ def parse_history(text: str) -> History:
         case "all":
             return "all"
         case plain:
-            return -(-span(plain) // DAY_S)
+            return -(-span(plain) // DAY)
 
 
 def parse_detail(text: str) -> str:
@@ -94,7 +94,7 @@ def by_kind(texts: Sequence[str]) -> Pairs:
 def parse_stretch(text: str) -> int:
     """``15m`` in seconds, at most a day; raises UsageError."""
     seconds = span(text)
-    if not 1 <= seconds <= DAY_S:
+    if not 1 <= seconds <= DAY:
         raise UsageError("a stretch between readings is at most a day", "write it like 15m or 6h")
     return seconds
 

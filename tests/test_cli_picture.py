@@ -8,9 +8,10 @@ import pytest
 
 from cli.picture import Pair, picture, sentence
 from cli.plot import BLOCKS, LETTERS, MAP
-from gateway.client.flow import HOUR_MS, flow_of
+from gateway.client.flow import flow_of
 from gateway.senmlout import Reading
 from vault.cell import cell_of
+from vault.gathering import HOUR_MS
 from vault.ids import DeviceId
 from vault.observation import Observation, Place, Share, Stay, Tally, Value
 from vault.store.release import Released

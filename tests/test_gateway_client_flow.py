@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.client.flow import HOUR_MS, NOTHING, SAMPLED, Flow, flow_of
+from gateway.client.flow import NOTHING, SAMPLED, Flow, flow_of
+from vault.gathering import HOUR_MS
 from vault.ids import DeviceId
 from vault.observation import Observation, Summary, Value
 from vault.store.release import Released

@@ -17,6 +17,7 @@ from gateway.client import person as persons
 from gateway.client.http import Http
 from gateway.node.owner import OwnerCalls
 from gateway.wire.deciding import KINDS_MAX
+from gateway.wire.owner import REASON_MAX
 from policies.rules import Rules, encode_rules
 from tests.client_world import Person, number
 from tests.owner_host import START, Clock, OwnerHost, serve
@@ -25,6 +26,7 @@ from vault.ids import BlackoutId, BrandId, ClientId, DeviceId, GrantId, Touchpoi
 from vault.ledger import Head
 from vault.statement import Release, Replacement, Signed, StandingRules, sign
 from vault.store.records import Rewritten, Taught
+from vault.store.rewrite import RESERVE_MAX
 
 
 class Home(NamedTuple):
@@ -165,8 +167,21 @@ def test_the_control_is_taken_from_the_owner(home: Home) -> None:
         before = everything(home)
 
 
-def test_a_blackout_names_so_many_kinds_and_no_more(home: Home) -> None:
-    mine, most = home.first.identity, KINDS_MAX
-    for count, code in ((most, "done"), (most + 1, "invalid")):
-        call = wire.AddBlackout(BlackoutId.new(os.urandom), 0, 1, ["energy"] * count)
-        assert told(home, envelope(home, home.first.vault, mine.client, mine.key, call)) == code
+BOUNDED: dict[str, tuple[int, Callable[[Home, int], wire.OwnerWrite]]] = {
+    "the kinds of a blackout": (
+        KINDS_MAX,
+        lambda _, count: wire.AddBlackout(BlackoutId.new(os.urandom), 0, 1, ["energy"] * count),
+    ),
+    "the reason of a no": (REASON_MAX, lambda h, count: wire.Deny(h.grant, "a" * count)),
+    "reserved numbers": (RESERVE_MAX, lambda _, count: wire.Reserve(count)),
+}
+
+
+@pytest.mark.parametrize(("most", "make"), BOUNDED.values(), ids=BOUNDED)
+def test_a_call_holds_so_much_and_no_more(
+    home: Home, most: int, make: Callable[[Home, int], wire.OwnerWrite]
+) -> None:
+    mine = home.first.identity
+    for count, code in ((most + 1, "invalid"), (most, "done")):
+        made = envelope(home, home.first.vault, mine.client, mine.key, make(home, count))
+        assert told(home, made) == code

@@ -15,12 +15,13 @@ from gateway import wire
 from gateway.client.day import Day, read_day
 from gateway.client.errors import ConflictError, TermsError
 from gateway.client.plan import plan_day
-from gateway.client.read import DAY_MS, Archive
+from gateway.client.read import Archive
 from gateway.client.rebuild import TRIES, cut_days, past, rebuild
 from gateway.client.recipients import look
 from gateway.client.rewrite import Draft, submit
 from gateway.client.session import Session
 from policies.iso8601 import DAY
+from vault.bucket import DAY_MS
 from vault.ids import ID_SIZE
 
 

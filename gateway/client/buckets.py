@@ -13,10 +13,9 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from gateway.client.day import Kept
-from gateway.client.read import DAY_MS
 from gateway.client.recipients import Known, Series
 from policies.kinds import catalogue
-from vault.bucket import FEWEST, SPANS, coarser, finish
+from vault.bucket import DAY_MS, FEWEST, SPANS, coarser, finish
 from vault.errors import FormatError
 from vault.gathering import HOUR_MS, Gathering, gather, is_number
 from vault.observation import Observation, Summary

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from gateway.client.read import DAY_MS, Archive, OpenSegment, is_reading, open_readings
+from gateway.client.read import Archive, OpenSegment, is_reading, open_readings
 from gateway.client.recipients import Series
 from policies.wishes import RESOLUTIONS_SUPPORTED
+from vault.bucket import DAY_MS
 from vault.gathering import HOUR_MS
 from vault.observation import Observation
 from vault.segment import RAW, Lane

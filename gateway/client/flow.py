@@ -11,12 +11,12 @@ import msgspec
 
 from gateway import senmlout
 from policies.kinds import catalogue
+from vault.bucket import DAY_MS
+from vault.gathering import HOUR_MS
 from vault.observation import Summary
 from vault.segment import RAW
 from vault.store.release import Released
 
-HOUR_MS: Final = 3_600_000
-DAY_MS: Final = 24 * HOUR_MS
 SAMPLED: Final = 200  # readings of a series that are shown
 
 

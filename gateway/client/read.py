@@ -15,6 +15,7 @@ import msgspec
 from gateway import wire
 from gateway.client.errors import AnswerError
 from gateway.client.session import Session
+from vault.bucket import DAY_MS
 from vault.chunk import ChunkHeader, open_chunk
 from vault.errors import VaultError
 from vault.ids import DeviceId, VaultId
@@ -32,7 +33,6 @@ from vault.segment import (
 )
 from vault.store.records import ChunkRow, SegmentRow
 
-DAY_MS: Final = 86_400_000
 BATCH_DAYS: Final = 8  # read at once
 UNREADABLE: Final = "a part of the vault does not open with your key"
 

@@ -9,10 +9,11 @@ import msgspec
 from gateway.client.day import Day, read_day
 from gateway.client.errors import ConflictError
 from gateway.client.plan import plan_day
-from gateway.client.read import DAY_MS, Archive
+from gateway.client.read import Archive
 from gateway.client.recipients import Blackout, Known, look
 from gateway.client.rewrite import Draft, submit
 from gateway.client.session import Session
+from vault.bucket import DAY_MS
 from vault.segment import RAW, SegmentHeader
 from vault.store.records import SegmentRow
 

@@ -12,9 +12,10 @@ import msgspec
 
 from gateway import wire
 from gateway.client.errors import AnswerError, ConflictError
-from gateway.client.read import DAY_MS, Archive, OpenSegment, open_segment
+from gateway.client.read import Archive, OpenSegment, open_segment
 from gateway.client.rebuild import cut_days, rebuild
 from gateway.client.session import Session
+from vault.bucket import DAY_MS
 from vault.chunk import ChunkHeader, Sequenced, open_chunk
 from vault.errors import VaultError
 from vault.ids import Entropy

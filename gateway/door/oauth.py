@@ -16,6 +16,7 @@ from gateway.wire import AskGrant, PickedUp, Refused
 from policies.errors import RequestError
 from policies.grant import Active, Denied, Ended, Lapsed, Paused, Pending, Preparing
 from policies.granted import granted_details
+from policies.iso8601 import DAY
 from policies.kinds import catalogue
 from policies.purposes import purposes
 from policies.request import format_details, parse_details
@@ -26,9 +27,8 @@ from vault.ids import GrantId, TouchpointId, VaultId
 from vault.store.records import BrandRow, GrantRow
 from vault.store.sector import Frozen
 
-DAY_S: Final = 86_400
-DEFAULT_EXPIRY_S: Final = 7 * DAY_S  # people answer in days
-LONGEST_EXPIRY_S: Final = 30 * DAY_S
+DEFAULT_EXPIRY_S: Final = 7 * DAY  # people answer in days
+LONGEST_EXPIRY_S: Final = 30 * DAY
 PICKUP_MS: Final = 15 * 60_000  # after the first pick-up, the same token again
 MAX_MESSAGE: Final = 100  # characters
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Annotated, Final
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -15,10 +16,9 @@ from vault.labels import SIGN, SIGN_CALL, vec
 from vault.ledger import Head
 from vault.person import WrappedRoot
 from vault.statement import Signed
-from vault.store.records import (
-    SealedChunk,
-    Taught,
-)
+from vault.store.records import SealedChunk, Taught
+
+REASON_MAX: Final = 500  # characters
 
 # --- an owner's reads, answered by the door -----------------------------------------------------
 
@@ -161,10 +161,10 @@ class CommitGrant(Call, frozen=True):
 
 
 class Deny(Call, frozen=True):
-    """-> Done."""
+    """-> Done.  ``reason`` is the person's own, and stays in the vault."""
 
     grant: bytes
-    reason: str
+    reason: Annotated[str, msgspec.Meta(max_length=REASON_MAX)]
 
 
 class Revoke(Call, frozen=True):
