@@ -16,7 +16,7 @@ from vault.errors import VaultError
 from vault.ids import BrandId, DeviceId, GrantId
 from vault.statement import GrantStatement, Signed, verify
 from vault.store.recipients import LiveGrant
-from vault.store.records import RuleAnswer
+from vault.store.records import STATE, RuleAnswer
 from vault.store.ruling import read_rules, upheld
 from vault.suite import check_public
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 HOLDER: Final = "SELECT id, public, state, statement, rule, brand, ask FROM grant_"
 Row = tuple[bytes, bytes, bytes, bytes | None, bytes | None, bytes, bytes]
-_STATE: Final = msgspec.msgpack.Decoder(GrantState)
 _DAMAGED: Final = VaultError, msgspec.DecodeError, UnicodeDecodeError, OverflowError
 
 
@@ -36,7 +35,7 @@ def holder(file: PersonFile, row: Row, state: GrantState | None = None) -> LiveG
     """
     raw, public, packed, signed, rule, brand, details = row
     try:
-        grant, state = GrantId(raw), state or _STATE.decode(packed)
+        grant, state = GrantId(raw), state or STATE.decode(packed)
         if not isinstance(state, Preparing | Active):
             return None
         if rule is not None:

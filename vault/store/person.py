@@ -21,13 +21,12 @@ from vault.store.files import BUSY_MS, Files, migrate
 from vault.store.holders import HOLDER, holder
 from vault.store.intake import RECENT_SIZE, Delta
 from vault.store.recipients import Blackout, LiveGrant
-from vault.store.records import VaultRow
+from vault.store.records import STATE, VaultRow
 from vault.store.resent import RESENT_DAYS, RESENT_MAX, split
 
 RECENT_MAX: Final = 16_384  # digests kept for one client id; no client has more in flight
 RECENT_ROWS: Final = 1_024  # in as many rows; a quiet device has one message a row
 TRIM_EVERY: Final = 64  # rows of a client, about, until those beyond are looked for and deleted
-STATE: Final = msgspec.msgpack.Decoder(GrantState)
 _DAMAGED: Final = "a vault's file is damaged"
 
 

@@ -24,9 +24,9 @@ from vault.store.errors import unavailable
 from vault.store.files import Files
 from vault.store.live import LiveReader
 from vault.store.paths import DataDir
-from vault.store.person import STATE
 from vault.store.reading import segment_rows
 from vault.store.records import (
+    STATE,
     BlackoutRow,
     BrandRow,
     ChunkRow,

@@ -10,6 +10,7 @@ from policies.grant import GrantState
 from vault.observation import Aggregate, Observation, Place
 from vault.statement import Signed
 
+STATE: Final = msgspec.msgpack.Decoder(GrantState)  # of ``grant_.state``
 SETTINGS_MAX: Final = 256 << 10  # bytes, sealed: all devices' settings travel in one answer
 
 

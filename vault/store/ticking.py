@@ -21,7 +21,7 @@ from policies.grant import (
 )
 from vault.bucket import DAY_MS
 from vault.ids import GrantId, VaultId
-from vault.store.person import STATE
+from vault.store.records import STATE
 from vault.store.sector import Frozen
 from vault.store.transition import end
 from vault.store.writer import Writer

@@ -15,8 +15,7 @@ import msgspec
 from policies.grant import Event, GrantState, Refusal, advance
 from vault.ids import BrandId, GrantId, VaultId
 from vault.ledger import Entry, What
-from vault.store.person import STATE
-from vault.store.records import No
+from vault.store.records import STATE, No
 from vault.store.writer import Writer
 
 NOT_HERE: Final = No("not_found", "there is no such request or grant")
