@@ -15,7 +15,7 @@ from cli.choice import Choice, narrowing
 from cli.deciding import decide, offered, shown, terms_json, warned
 from cli.doubts import doubted, status_in
 from cli.draft import kinds_of
-from cli.errors import CancelledError, ConflictError
+from cli.errors import CancelledError, ConflictError, UsageError
 from cli.passphrase import PassphraseSource
 from cli.plot import ink_for
 from cli.preview import DAYS, look, preview_json, preview_text
@@ -30,6 +30,7 @@ from gateway import wire
 from gateway.client.approve import approve as approve_terms
 from gateway.client.approve import resume
 from gateway.client.read import Archive
+from gateway.wire.owner import REASON_MAX
 from policies.grant import Pending, Preparing
 from policies.iso8601 import format_time
 from vault.ids import GrantId
@@ -157,6 +158,8 @@ def approve(
 @with_vault
 def deny(id: str, reason: str, yes: bool, passphrase: PassphraseSource, home: Path, as_json: bool) -> None:
     """Say no; nothing was given and nothing is."""
+    if len(reason) > REASON_MAX:
+        raise UsageError("this reason is too long", f"say it in at most {REASON_MAX} characters")
     if not yes:
         require_terminal("--yes")
     with unlocked(home, passphrase) as session:

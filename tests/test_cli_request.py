@@ -341,6 +341,14 @@ def test_a_card_says_where_history_begins(open_desk: Desk) -> None:
     assert "from now on, and all history" in done.err
 
 
+def test_a_reason_has_a_length(open_desk: Desk) -> None:
+    minutely(open_desk)
+    grant = ask(open_desk)
+    done = open_desk.run("request", "deny", grant.text, "--reason", "a" * 501, "--yes")
+    assert (done.status, "at most 500 characters" in done.err) == (2, True)
+    assert open_desk.run("request", "deny", grant.text, "--reason", "a" * 500, "--yes").status == 0
+
+
 QUESTION = "Approve exactly this? [y]es [n]o [c]hange [p]review"
 CHANGE = "? lists all, reset begins anew)"
 
