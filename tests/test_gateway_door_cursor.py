@@ -69,8 +69,10 @@ def test_a_use_goes_on_for_an_hour() -> None:
     assert not Place(7).goes_on(0)  # none was begun
 
 
-def test_a_cursor_of_before_there_were_uses_is_still_read() -> None:
-    assert read(forged(struct.Struct(">BQ"), 1, 7)) == Place(7)
+def test_a_cursor_of_a_number_that_a_brand_chose_is_refused() -> None:
+    """By which of its readings come after a number it would learn how many of others lie between them."""
+    with pytest.raises(ProblemError):
+        read(forged(struct.Struct(">BQ"), 1, 7))
 
 
 def test_whoever_has_the_token_cannot_say_that_a_use_goes_on() -> None:

@@ -6,8 +6,8 @@ could make a cursor could say that its use goes on, and read a grant of one use 
 sequence numbers count everything that arrives in the vault, also of series that the brand is not given.  The
 grant and the query are bound, so that a cursor is good for nothing else.
 
-Version 1 was ``after`` alone under a MAC whose key a brand could derive, and is still read: it says nothing
-of a use.
+Cursors of versions 1 and 2 had a MAC whose key a brand could derive, and are not read any more: with one of
+its own making for every number, it could find out how many readings of others lie between two of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import hmac
 import struct
 from typing import Final
 
@@ -34,8 +33,6 @@ _VERSION: Final = 3
 _PLACE: Final = struct.Struct(">QIQQ")
 _TAG_SIZE: Final = 16
 _SIZE: Final = 1 + _TAG_SIZE + _PLACE.size
-_FIRST_VERSION: Final = 1
-_FIRST: Final = struct.Struct(">BQ")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -78,8 +75,6 @@ def read_cursor(token: str, pepper: bytes, grant: GrantId, query: Query) -> Plac
         raise _bad() from None
     if _text(packed) != query.cursor:  # base64 has several forms
         raise _bad()
-    if len(packed) == _FIRST.size + _TAG_SIZE and packed[0] == _FIRST_VERSION:
-        return _first(token, grant, query, packed)
     if len(packed) != _SIZE or packed[0] != _VERSION:
         raise _bad()
     try:
@@ -97,14 +92,6 @@ def _bound(grant: GrantId, query: Query) -> list[bytes]:
     kinds = b"" if query.kinds is None else vec(*(kind.encode() for kind in sorted(query.kinds)))
     bounds = f"{query.since} {query.until}".encode()
     return [bytes([_VERSION]), vec(grant, bounds) + hashlib.sha256(kinds).digest()]
-
-
-def _first(token: str, grant: GrantId, query: Query, packed: bytes) -> Place:
-    head, key = packed[: _FIRST.size], hkdf(b"", token.encode(), CURSOR)
-    tag = hmac.digest(key, head + _bound(grant, query)[1], "sha256")[:_TAG_SIZE]
-    if not hmac.compare_digest(packed[_FIRST.size :], tag):
-        raise _bad()
-    return Place(_FIRST.unpack(head)[1])
 
 
 def _text(packed: bytes) -> str:
