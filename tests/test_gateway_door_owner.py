@@ -19,7 +19,7 @@ from gateway.rpcclient import NodeError
 from tests.door_world import PASSPHRASE, Someone, World, temperature, world
 from vault.ids import ClientId, VaultId
 from vault.person import normalise
-from vault.store.reader import CHUNK_BYTES
+from vault.store.sealedreader import CHUNK_BYTES
 
 HEADERS = {"content-type": "application/msgpack"}
 LOOK = wire.GetDevices()

@@ -13,7 +13,8 @@ from gateway import wire
 from gateway.door.config import DoorConfig
 from vault.ids import VaultId
 from vault.ledger import Head
-from vault.store.reader import CHUNK_BYTES, Reader
+from vault.store.reader import Reader
+from vault.store.sealedreader import CHUNK_BYTES
 from vault.store.sector import Frozen
 from vault.suite import SUITE
 
