@@ -11,17 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.answers import (
-    FITTING,
-    MOST_HELD,
-    MOST_PERIODS,
-    Figures,
-    Function,
-    Question,
-    is_finer,
-    misfit,
-    periods,
-)
+from gateway.answers import MOST_HELD, Figures
+from gateway.questions import FITTING, MOST_PERIODS, Function, Question, is_finer, misfit, periods
 from policies.kinds import catalogue
 from vault.bucket import DAY_MS, FEWEST, QUIET_MS, finish
 from vault.gathering import HOUR_MS, Gathering, gather

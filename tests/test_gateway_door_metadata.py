@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.answers import Question, misfit
 from gateway.door.config import DoorConfig
 from gateway.door.errors import ProblemError
 from gateway.door.forms import parse_question
 from gateway.door.metadata import authorization_server, protected_resource
+from gateway.questions import Question, misfit
 from policies.kinds import catalogue
 from policies.purposes import purposes
 from policies.request import parse_details

@@ -8,7 +8,6 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 
-from gateway.answers import FITTING, FUNCTIONS, MOST_CELLS, MOST_PERIODS, PERIODS
 from gateway.answers import Answer as Figure
 from gateway.bucketparts import PARTS
 from gateway.client.errors import REFUSALS
@@ -25,6 +24,7 @@ from gateway.door.limits import Rate
 from gateway.door.metadata import GRANT_TYPE
 from gateway.door.oauth import DEFAULT_EXPIRY_S, LONGEST_EXPIRY_S, MAX_MESSAGE, PICKUP_MS
 from gateway.door.run import HEAD_MAX
+from gateway.questions import FITTING, FUNCTIONS, MOST_CELLS, MOST_PERIODS, PERIODS
 from gateway.senmlout import ACCURACY, LATITUDE, LONGITUDE, MEDIA_TYPE
 from gateway.wire import MAX_BODY, NONCE_WINDOW_MS
 from policies.grant import DEFAULT_BUDGET, USE_MS, Ended

@@ -8,13 +8,14 @@ from typing import Final
 from litestar import post
 
 from gateway.answers import Answer as Figure
-from gateway.answers import Figures, Question, is_finer, misfit, periods
+from gateway.answers import Figures
 from gateway.door import access
 from gateway.door.context import Door, Held
 from gateway.door.data import incomplete_days
 from gateway.door.errors import bad_query, insufficient_scope
 from gateway.door.forms import ANSWERS_BODY, parse_bearer, parse_question
 from gateway.door.http import Answer, HttpRequest, TheDoor, answer_json, source
+from gateway.questions import Question, is_finer, misfit, periods
 from gateway.wire import Counted
 from policies.decide import Permit, Read
 from policies.grant import Active

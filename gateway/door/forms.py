@@ -16,7 +16,6 @@ from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
 
-from gateway.answers import FUNCTIONS, MOST_CELLS, PERIODS, Function, Period, Question
 from gateway.door.errors import (
     ProblemError,
     bad_query,
@@ -25,6 +24,7 @@ from gateway.door.errors import (
     no_token,
     not_json,
 )
+from gateway.questions import FUNCTIONS, MOST_CELLS, PERIODS, Function, Period, Question
 from policies.iso8601 import parse_time
 
 Headers = Iterable[tuple[bytes, bytes]]  # names in lower case, as ASGI has them

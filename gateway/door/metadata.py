@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.answers import FUNCTIONS, PERIODS
 from gateway.door.config import DoorConfig
+from gateway.questions import FUNCTIONS, PERIODS
 from policies.kinds import catalogue
 from policies.request import ACTIONS_SUPPORTED, DETAIL_TYPE
 from policies.wishes import MODES_SUPPORTED, RESOLUTIONS_SUPPORTED
