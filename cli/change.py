@@ -73,7 +73,7 @@ def _options(typed: list[str], asks: tuple[Ask, ...]) -> list[str]:
     while left:
         name = left.pop(0).lower().lstrip("-")
         if name not in known:
-            raise UsageError("there is nothing of that name to change", f"choose from: {', '.join(known)}")
+            raise UsageError(f"there is no {name!r} to change", f"choose from: {', '.join(known)}")
         options.append(f"--{name}")
         if known[name].is_flag:
             continue

@@ -102,7 +102,7 @@ def decide(
                 say("it is approved already; to give less, revoke it and have them ask again")
             case _:
                 offer = _changed(session, archive, row, offer)
-                say(shown(offer))
+                say(shown(warned(session, archive, offer)))
 
 
 def warned(session: Session, archive: Archive, offer: Offer) -> Offer:

@@ -9,6 +9,7 @@ import rich_click as click
 
 from cli import options, state
 from cli.ask import confirm, say
+from cli.meanwhile import BY_RULES
 from cli.passphrase import PassphraseSource
 from cli.render import WIDTH, count, emit, escape, moment, wrap
 from cli.session import suggest, unlocked, with_pins, with_vault
@@ -113,6 +114,8 @@ def sentence(entry: Entry, names: dict[str, str]) -> str:
             return f"a touchpoint for {who} was {entry.note or 'changed'}"
         case "asked":
             return f"{who} asked for your data"
+        case "approved" if entry.note.startswith(BY_RULES):
+            return f"your rules gave {kinds} to {who}"
         case "approved":
             return f"you approved {kinds} for {who}"
         case "active":
@@ -123,6 +126,8 @@ def sentence(entry: Entry, names: dict[str, str]) -> str:
             return f"you let the grant of {who} go on"
         case "revised":
             return f"you changed the grant of {who} to {kinds}"
+        case "denied" if entry.note.startswith(BY_RULES):
+            return f"your rules told {who} no"
         case "denied":
             return f"{who} was told no"
         case "picked up":

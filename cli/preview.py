@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from cli.given import budget_of
 from cli.plot import Ink
 from cli.render import count, escape, size, table, wrap
 from cli.review import Offer
@@ -48,6 +49,7 @@ class Seen(NamedTuple):
     names: dict[str, str]
     now: int
     days: int
+    answers: int | None = None  # so many a day are given instead of any reading
 
     @property
     def since(self) -> int:
@@ -74,7 +76,8 @@ def look(
 
     found = replay(session, archive, offer.row, offer.asks, offer.terms, days=days, progress=progress)
     names = {device.text: name for device, name in devices.fetch(session).names().items()}
-    return Seen(found, names, session.clock(), days)
+    answers = budget_of(offer.terms) if offer.terms.mode == "answer" else None
+    return Seen(found, names, session.clock(), days, answers)
 
 
 def preview_text(seen: Seen, ink: Ink, zone: tzinfo | None = None) -> str:
@@ -87,6 +90,8 @@ def preview_text(seen: Seen, ink: Ink, zone: tzinfo | None = None) -> str:
     lines += table(
         ["", "AS ASKED", "AS YOU WOULD GIVE IT"], _figures(asked, given), width=INDENT
     ).splitlines()
+    if seen.answers is not None:
+        lines += ["", f"you would give no reading, but answers made of them: at most {seen.answers:,} a day"]
     if not (asked.sample or given.sample):
         lines.append("there was nothing of this")
     pairs = _pairs(seen)

@@ -15,12 +15,14 @@ from cli.choice import Choice, narrowing
 from cli.deciding import decide, offered, shown, terms_json, warned
 from cli.doubts import doubted, status_in
 from cli.draft import kinds_of
-from cli.errors import CancelledError, ConflictError, UsageError
+from cli.errors import CancelledError, ConflictError, RefusedError, UsageError
+from cli.given import in_short
+from cli.meanwhile import tell
 from cli.passphrase import PassphraseSource
 from cli.plot import ink_for
 from cli.preview import DAYS, look, preview_json, preview_text
 from cli.progress import Bar
-from cli.render import ago, emit, escape, table
+from cli.render import WIDTH, ago, date, emit, escape, table, wrap
 from cli.review import Offer
 from cli.session import now_ms, suggest, unlocked, with_vault
 from cli.standing import asks_of
@@ -32,8 +34,8 @@ from gateway.client.approve import resume
 from gateway.client.read import Archive
 from gateway.wire.owner import REASON_MAX
 from policies.grant import Pending, Preparing
-from policies.iso8601 import format_time
 from vault.ids import GrantId
+from vault.store.records import GrantRow
 
 PAUSE_S = 0.5  # between two looks while waiting
 
@@ -60,6 +62,8 @@ def list_(
                 break
             time.sleep(min(PAUSE_S, max(0.0, deadline - time.monotonic())))
         doubts = doubted(session, there)
+        if not as_json:
+            tell(session, home, there)
     rows = [row_of(row, status_in(row, doubts)) for row in found]
     now = now_ms()
     text = table(
@@ -94,7 +98,13 @@ def show(id: str, choice: Choice, passphrase: PassphraseSource, home: Path, as_j
             emit(row_of(row, status), as_json, f"{escape(row.brand_name)}: {status}")
             return
         archive = Archive(session)
-        offer = warned(session, archive, offered(session, archive, row, choice))
+        try:
+            offer = warned(session, archive, offered(session, archive, row, choice))
+        except RefusedError as error:
+            if choice != Choice():
+                raise
+            _refused(row, error.what, as_json)
+            return
     answer = {"terms": terms_json(offer), "yesterday": offer.card.yesterday, "notes": list(offer.card.notes)}
     emit(row_of(row) | answer, as_json, shown(offer))
     short = GrantId(row.grant).short
@@ -177,6 +187,18 @@ def deny(id: str, reason: str, yes: bool, passphrase: PassphraseSource, home: Pa
     emit({"request": text, "status": "denied"}, as_json, f"{escape(row.brand_name)} is told no")
 
 
+def _refused(row: GrantRow, why: str, as_json: bool) -> None:
+    """A request of which the rules leave nothing to give."""
+    what = f"{escape(row.brand_name)} asks for {', '.join(label_of(kind) for kind in kinds_of(asks_of(row)))}"
+    lines = [*wrap(what, WIDTH), f"  why       {escape(why_of(row))}"]
+    lines += [f"  {'note' if not at else '':<10}{line}" for at, line in enumerate(wrap(why, WIDTH - 12))]
+    emit(row_of(row) | {"terms": None, "yesterday": None, "notes": [why]}, as_json, "\n".join(lines))
+    suggest(as_json, (f"request deny {GrantId(row.grant).short}", "say no"), ("rule list", "see your rules"))
+
+
 def _given(offer: Offer) -> str:
-    names = ", ".join(label_of(kind) for kind in offer.terms.kinds)
-    return f"{escape(offer.row.brand_name)} can read {names} until {format_time(offer.terms.access_until)}"
+    terms = offer.terms
+    gets = "gets" if terms.mode == "answer" else "can read"
+    often = "" if terms.uses is None else ", once" if terms.uses == 1 else f", {terms.uses:,} times"
+    words = f"{escape(offer.row.brand_name)} {gets} {in_short(terms)} until {date(terms.access_until)}{often}"
+    return "\n".join(wrap(words, WIDTH))

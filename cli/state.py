@@ -51,6 +51,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     verify_key: bytes
     suite: int
     pin: Pin = Pin()
+    looked: int = 0  # ms: when the rules gave the latest answer that the person was told of
 
     def pins(self) -> Pins:
         """What this computer holds the server to."""

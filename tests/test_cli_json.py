@@ -167,7 +167,7 @@ SCHEMAS: dict[str, Any] = {
     "touchpoint revoke": answer(touchpoint=str, status=str),
     "request list": many(REQUEST),
     "inbox": many(REQUEST),
-    "request show": more(REQUEST, terms=TERMS, yesterday=dict[str, Any] | None, notes=list[str]),
+    "request show": more(REQUEST, terms=TERMS | None, yesterday=dict[str, Any] | None, notes=list[str]),
     "request preview": answer(
         request=str, terms=TERMS, since=str, until=str, asked=FLOW, settled=FLOW, rare=many(RARE)
     ),

@@ -349,6 +349,34 @@ def test_a_reason_has_a_length(open_desk: Desk) -> None:
     assert open_desk.run("request", "deny", grant.text, "--reason", "a" * 500, "--yes").status == 0
 
 
+def test_a_request_that_the_rules_refuse_is_shown_with_the_reason(open_desk: Desk) -> None:
+    minutely(open_desk)
+    grant = ask(open_desk)
+    open_desk.run("rule", "add", "never energy")
+    done = open_desk.run("request", "show", grant.text)
+    assert done.status == 0, done.err
+    assert "Acme asks for energy" in done.out
+    assert "Your rule 'never energy' refuses this" in done.out
+    assert f"hypertouch request deny {grant.short}" in done.err
+    shown = open_desk.json("request", "show", grant.text)
+    assert (shown["terms"], shown["notes"]) == (None, ["Your rule 'never energy' refuses this"])
+    assert open_desk.run("request", "show", grant.text, "--kinds", "energy").status == 6
+    assert open_desk.run("request", "approve", grant.text, "--yes").status == 6
+
+
+def test_an_approval_says_how_exactly_and_how_often(open_desk: Desk) -> None:
+    minutely(open_desk)
+    wish = ASK | {"resolution": {"ideal": "raw", "minimum": "day"}}
+    twice = open_desk.run("request", "approve", ask(open_desk, wish).text, "--times", "2", "--yes")
+    assert twice.out.startswith("Acme can read energy by the day until ")
+    assert twice.out.rstrip().endswith(", 2 times")
+    answers = ask(open_desk, wish, name="Other")
+    seen = open_desk.run("request", "preview", answers.text, "--answers-only").out
+    assert "you would give no reading, but answers made of them: at most 24 a day" in seen
+    told = open_desk.run("request", "approve", answers.text, "--answers-only", "--yes").out
+    assert told.startswith("Other gets answers from energy by the day until ")
+
+
 QUESTION = "Approve exactly this? [y]es [n]o [c]hange [p]review"
 CHANGE = "? lists all, reset begins anew)"
 
@@ -387,7 +415,7 @@ def test_at_a_terminal_a_person_changes_looks_again_and_says_yes(open_desk: Desk
     assert "please answer y or n or c or p" in talk.said
     assert "not a length of time" in talk.said
     assert "there is no such device" in talk.said
-    assert "nothing of that name to change" in talk.said
+    assert "there is no 'colour' to change" in talk.said
     assert "They get answers made of it" in talk.said
     assert "energy by the hour (they would like every reading)" in talk.said
     assert "they say they need every reading of energy" in talk.said

@@ -103,6 +103,28 @@ def test_a_yes_by_rule_is_given_while_the_vault_is_locked_and_is_of_the_future_o
     assert open_desk.run("grant", "revoke", grant.text, "--yes").status == 0
 
 
+def test_what_rules_answered_is_told_once(open_desk: Desk) -> None:
+    """One yes and one no, while the vault was locked."""
+    minutely(open_desk)
+    host, vault = open_desk.host, open_desk.vault
+    assert "your rules" not in open_desk.run("inbox").err
+    open_desk.run("rule", "add", "auto-approve energy at day")
+    open_desk.run("rule", "add", "never power")
+    open_desk.run("lock")
+    for kind in ("energy", "power"):
+        brand = host.brand("Acme")
+        wish = {"datatypes": [kind], "resolution": {"ideal": "raw", "minimum": "day"}}
+        host.ask(vault, brand, host.touchpoint(vault, brand), ASK | wish)
+    open_desk.run("unlock", "--passphrase-file", open_desk.passphrase)
+    assert open_desk.json("inbox") == []  # a program is not told, and nothing is forgotten for it
+    said = "your rules answered 2 requests since you last looked: 1 given, 1 refused"
+    assert said in open_desk.run("inbox").err
+    assert "your rules" not in open_desk.run("inbox").err
+    log = open_desk.run("ledger", "log").out
+    assert "your rules gave energy" in log
+    assert "your rules told Acme no" in log
+
+
 def test_testing_answers_nothing(open_desk: Desk) -> None:
     minutely(open_desk)
     grant = ask(open_desk)
