@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from gateway.client.day import Day, Kept, Part
 from gateway.client.plan import plan_day
-from gateway.client.recipients import Blackout, Known, Reader, Series, span
+from gateway.client.recipients import Blackout, Known, Reader, Series
 from gateway.client.rewrite import Draft
 from policies.terms import Selector, Terms
 from tests.world import Entropy
-from vault.bucket import DAY_MS, FEWEST
+from vault.bucket import DAY_MS, FEWEST, span
 from vault.chunk import ChunkHeader, open_chunk
 from vault.errors import VaultError
 from vault.gathering import HOUR_MS

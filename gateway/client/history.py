@@ -13,10 +13,11 @@ from typing import Final
 
 from gateway import wire
 from gateway.client.read import Archive, OpenSegment, is_reading, open_readings
-from gateway.client.recipients import Known, Reader, Series, meets, span
+from gateway.client.recipients import Known, Reader, Series, meets
 from gateway.client.rewrite import seal_boxes
 from policies.iso8601 import DAY
 from policies.wishes import RESOLUTIONS_SUPPORTED
+from vault.bucket import span
 from vault.ids import GrantId, VaultId
 from vault.segment import RAW, Lane, LaneKey, lane_key, resolution_key
 from vault.store.records import ChunkRow

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from gateway.client.buckets import Bucket, Old, left, make_buckets
 from gateway.client.day import Day, Kept, Part, raw_of
-from gateway.client.recipients import Blackout, Known, Reader, Series, span
+from gateway.client.recipients import Blackout, Known, Reader, Series
 from gateway.client.rewrite import Draft
+from vault.bucket import span
 from vault.segment import RAW, SegmentHeader
 from vault.store.records import ChunkPlace, SegmentRow
 

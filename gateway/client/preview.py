@@ -23,7 +23,7 @@ from gateway.client.history import AHEAD_S, Contents, history_keys
 from gateway.client.memory import Memory
 from gateway.client.plan import put_buckets
 from gateway.client.read import Archive, OpenSegment
-from gateway.client.recipients import Known, Reader, Series, blackouts, span
+from gateway.client.recipients import Known, Reader, Series, blackouts
 from gateway.client.rewrite import Draft, seal_boxes
 from gateway.client.session import Session
 from policies.decide import Permit, Read, decide
@@ -35,7 +35,7 @@ from policies.narrow import Bounds, make_terms
 from policies.request import Ask
 from policies.terms import Selector, Terms
 from policies.wishes import RESOLUTIONS_SUPPORTED
-from vault.bucket import DAY_MS, FEWEST, coarser
+from vault.bucket import DAY_MS, FEWEST, coarser, span
 from vault.ids import GrantId
 from vault.segment import RAW
 from vault.store.records import ChunkRow, GrantRow

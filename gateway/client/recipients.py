@@ -19,7 +19,7 @@ from policies.terms import Terms
 from vault.bucket import SPANS
 from vault.gathering import HOUR_MS
 from vault.ids import DeviceId, GrantId
-from vault.segment import RAW, Lane, is_reserved
+from vault.segment import Lane, is_reserved
 from vault.store.records import BlackoutRow, GrantRow
 
 FOREVER: Final = 1 << 62
@@ -126,11 +126,6 @@ def _hour_end(time: int) -> int:
 def meets(gaps: Iterable[Gap], since: int, until: int) -> bool:
     """Whether a gap (s) and [since, until), milliseconds, have a moment in common."""
     return any(first * 1000 < until and since < last * 1000 for first, last in gaps)
-
-
-def span(resolution: str) -> int:
-    """How long (ms) what lies at one time is about: a reading, or a bucket that begins there."""
-    return 1 if resolution == RAW else SPANS[resolution]
 
 
 def look(session: Session) -> Known:
