@@ -139,8 +139,10 @@ def test_an_answered_request_has_no_preview(open_desk: Desk) -> None:
     assert open_desk.run("request", "preview", "zzzz").status == 5
 
 
-def _approve(desk: Desk, grant: GrantId) -> str:
-    talk = converse(desk.home, ["request", "approve", grant.text], in_turn([(QUESTION, "n")]))
+def _approve(desk: Desk, grant: GrantId, *answers: str) -> str:
+    """What is said until the person says no."""
+    typed = [(QUESTION, answer) for answer in (*answers, "n")]
+    talk = converse(desk.home, ["request", "approve", grant.text], in_turn(typed))
     assert talk.status == 130, talk.said
     return talk.said
 
@@ -148,7 +150,8 @@ def _approve(desk: Desk, grant: GrantId) -> str:
 def test_at_a_terminal_it_is_shown_without_being_asked_for_and_without_colour(open_desk: Desk) -> None:
     meter(open_desk)
     said = _approve(open_desk, ask(open_desk))
-    assert said.index("last week they would have received") < said.index(QUESTION)
+    before = said[: said.index(QUESTION)]  # on a busy machine it is said that it takes a while
+    assert "last week they would have received" in before or "takes a while here" in before
     assert "\x1b" not in said
 
 
@@ -157,11 +160,11 @@ def test_a_terminal_without_blocks_gets_plain_letters(
 ) -> None:
     meter(open_desk)
     grant = ask(open_desk)
-    assert not _approve(open_desk, grant).isascii()
+    assert not _approve(open_desk, grant, "p").isascii()
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    plain = _approve(open_desk, grant)
+    plain = _approve(open_desk, grant, "p")
     assert plain.replace("\N{NARROW NO-BREAK SPACE}", "").isascii()
-    assert "last week" in plain
+    assert "last week they would have received" in plain
 
 
 def test_what_takes_longer_than_a_person_waits_is_ended() -> None:
