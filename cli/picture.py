@@ -13,20 +13,7 @@ from typing import Final
 
 import msgspec
 
-from cli.plot import (
-    HOUR_MS,
-    LABEL,
-    MAP,
-    Ink,
-    Step,
-    Window,
-    axis,
-    bars,
-    beside,
-    chart,
-    heat,
-    window,
-)
+from cli.plot import LABEL, MAP, Ink, Step, Window, axis, bars, beside, chart, heat, window
 from cli.render import count, escape, number, wrap
 from cli.values import label_of, spoken_unit
 from cli.wording import how_words
@@ -35,7 +22,7 @@ from gateway.senmlout import Reading
 from policies.kinds import catalogue
 from vault.bucket import SPANS
 from vault.cell import cell_of, centre
-from vault.gathering import HOLD_MS
+from vault.gathering import HOLD_MS, HOUR_MS
 from vault.observation import Place, Share, Stay, Summary, Tally
 from vault.segment import RAW
 

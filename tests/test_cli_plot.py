@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from cli.plot import (
     BLOCKS,
     HEIGHT,
-    HOUR_MS,
     LABEL,
     LETTERS,
     MAP,
@@ -27,6 +26,7 @@ from cli.plot import (
     ink_for,
     window,
 )
+from vault.gathering import HOUR_MS
 
 DAY_MS = 24 * HOUR_MS
 MONDAY = 20_409 * DAY_MS  # 2025-11-17
