@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -121,9 +122,15 @@ def _hours(quiet: Sequence[Rule]) -> tuple[tuple[int, int], str] | Stop | None:
     zone = quiet[0].zone
     if other := next((rule for rule in quiet if rule.zone != zone), None):
         return Stop(other, f"hours in one time zone, and another rule counts in {zone}")
+    found = _longest(frozenset(rule.quiet for rule in quiet if rule.quiet is not None))
+    return Stop(quiet[0], "an hour of the day") if found is None else (found, zone)
+
+
+@functools.lru_cache(maxsize=64)  # every kind of a request asks the same
+def _longest(quiet: frozenset[tuple[int, int]]) -> tuple[int, int] | None:
+    """The longest stretch of the day that lies in none of these; the earliest of several."""
     silent: set[int] = set()
-    for rule in quiet:
-        since, until = rule.quiet or (0, 0)
+    for since, until in quiet:
         silent.update(range(since, until) if since < until else (*range(since, MINUTES), *range(until)))
     runs: list[tuple[int, int]] = []  # length, first minute
     for minute in range(MINUTES):
@@ -131,6 +138,6 @@ def _hours(quiet: Sequence[Rule]) -> tuple[tuple[int, int], str] | Stop | None:
             length = next(n for n in range(1, MINUTES + 1) if (minute + n) % MINUTES in silent)
             runs.append((length, -minute))
     if not runs:
-        return Stop(quiet[0], "an hour of the day")
+        return None
     length, first = max(runs)
-    return (-first, (-first + length) % MINUTES or MINUTES), zone
+    return -first, (-first + length) % MINUTES or MINUTES
