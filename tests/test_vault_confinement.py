@@ -111,7 +111,7 @@ EVENTS = st.lists(st.tuples(GIVES, OTHERS, TAKES, PASSES, OTHERS, TAKES), min_si
 )
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 @settings(max_examples=CASES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(TAKES, EVENTS)
 def test_each_token_opens_what_was_granted_and_all_together_the_union(
