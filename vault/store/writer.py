@@ -38,7 +38,7 @@ OPEN_FILES: Final = 128  # persons' files kept open; a file in WAL mode costs th
 OPEN_DAYS: Final = 64  # segments of one vault
 BUCKETS: Final = 256  # hours and days of series that are sealed in one commit
 HURRIED: Final = 8192  # of one vault, before it is given: less than a second in which no commit is made
-HURRY_MS: Final = 1000
+HURRY_MS: Final = 100
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -322,7 +322,7 @@ class Writer:
     def seal_now(self, vault: VaultId) -> None:
         """Seal what is over of a vault without the ten quiet minutes, for whoever is about to be given it.
 
-        What came in the last second may go on coming, and waits.  A reading that comes after all cuts its
+        What came just now may go on coming, and waits.  A reading that comes after all cuts its
         bucket.  Raises Unavailable.
         """
         turns = iter(range(HURRIED // BUCKETS))
