@@ -282,7 +282,7 @@ def test_a_grant_that_begins_at_noon_gets_the_hours_from_noon_and_no_day(someone
 class Dropping(OwnerHost):
     """Takes a rewrite, and lets one of its chunks fall."""
 
-    def _write(self, vault: VaultId, call: wire.OwnerCall) -> wire.AnyReply:
+    def _write(self, vault: VaultId, call: wire.OwnerWrite) -> wire.AnyReply:
         done = super()._write(vault, call)
         if isinstance(call, wire.Rewrite) and isinstance(done, wire.Done):
             chunk = call.rewritten.chunks[-1]

@@ -13,8 +13,8 @@ import pytest
 from gateway.client.read import Archive
 from gateway.client.rebuild import cut_days, rebuild
 from gateway.senmlout import Reading, decode
-from policies.grant import Selector
 from policies.minimise import Limit
+from policies.terms import Selector
 from tests.door_world import Brand, Someone, World, grant_of, world
 from vault.cell import cell_of
 from vault.ids import DeviceId

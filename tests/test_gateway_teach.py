@@ -387,7 +387,7 @@ def test_what_changes_meanwhile_is_looked_at_again(someone: Person) -> None:
     interfered: list[int] = []
     answer = host._write
 
-    def interfere(vault: Any, call: wire.OwnerCall) -> wire.AnyReply:
+    def interfere(vault: Any, call: wire.OwnerWrite) -> wire.AnyReply:
         if isinstance(call, wire.Teach) and len(interfered) < 2:
             interfered.append(1)
             host.writer.close_quiet(everything=True)
@@ -410,7 +410,7 @@ def test_a_host_that_always_says_that_it_changed_is_not_asked_for_ever(someone: 
     host.quarantine(someone.vault, device, hundred(1))
     answer = host._write
 
-    def refuse(vault: Any, call: wire.OwnerCall) -> wire.AnyReply:
+    def refuse(vault: Any, call: wire.OwnerWrite) -> wire.AnyReply:
         if isinstance(call, wire.Teach):
             return wire.Refused("conflict", "again")
         return answer(vault, call)
@@ -431,7 +431,7 @@ def test_an_answer_that_is_lost_loses_and_doubles_nothing(someone: Person, lost:
     host.run(lambda: host.writer.commit(arrivals))
     answer, heard = host._write, list[int]()
 
-    def lose(vault: Any, call: wire.OwnerCall) -> wire.AnyReply:
+    def lose(vault: Any, call: wire.OwnerWrite) -> wire.AnyReply:
         said = answer(vault, call)
         if isinstance(call, wire.Teach):
             heard.append(1)
