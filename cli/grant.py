@@ -27,7 +27,7 @@ from gateway import wire
 from gateway.client import device as devices
 from gateway.client.session import Session
 from policies.grant import Active, Ended, Paused, Preparing
-from policies.iso8601 import format_time
+from policies.iso8601 import DAY, format_time
 from vault.ids import BrandId, GrantId
 from vault.store.records import GrantRow
 
@@ -57,7 +57,7 @@ def list_(passphrase: PassphraseSource, home: Path, as_json: bool) -> None:
                 row.brand_name,
                 in_short(terms) if (terms := terms_of(row)) else "",
                 shown["status"],
-                date(terms.access_until) if terms else "",
+                date(terms.access_until // DAY * DAY) if terms else "",
                 f"{shown['readings']:,}",
             )
             for row, shown in zip(found, rows, strict=True)
