@@ -23,7 +23,7 @@ from gateway import wire
 from gateway.client.blackout import ReadBefore, black_out
 from gateway.client.read import Archive
 from gateway.client.session import Session
-from policies.iso8601 import format_time
+from policies.iso8601 import DAY, MAX_DAYS, format_time
 from policies.kinds import catalogue
 from vault.ids import BlackoutId, GrantId
 from vault.store.records import BlackoutRow
@@ -141,6 +141,8 @@ def _bounds(
     ends = begins + span(lasting) if lasting else -(-moment(until or "", now) // 1000)
     if ends <= begins:
         raise UsageError("a blackout ends after it begins", "check the two times")
+    if ends > now // 1000 + MAX_DAYS * DAY:
+        raise UsageError("a blackout ends within ten years", "make another one then")
     return begins, ends
 
 

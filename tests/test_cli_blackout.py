@@ -45,6 +45,7 @@ MISSAID = {
     "no end": ("--now",),
     "two ends": ("--now", "--for", "3h", "--until", "2031-01-01"),
     "over before it begins": ("--from", "2031-01-02", "--until", "2031-01-01"),
+    "for longer than a grant can last": ("--now", "--for", "99999d"),
     "an unknown kind": ("--now", "--for", "3h", "--kinds", "aura"),
     "not a time": ("--now", "--for", "a while"),
 }
