@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO
 
 from cli.ask import say
-from cli.errors import CliError
+from cli.errors import CancelledError, CliError, ExitCode
 from cli.main import main
 from cli.render import columns, wrap
 
@@ -115,6 +115,8 @@ class Stage:
         with self._elsewhere() as (told, wrong):
             status = main(list(arguments))
             said, fault = _read(told), _read(wrong)
+        if status == ExitCode.CANCELLED:
+            raise CancelledError("cancelled", "")
         if status:
             raise CliError(f"the demo stopped at: hypertouch {arguments[0]}", fault.strip()[-300:])
         return said

@@ -6,6 +6,7 @@ import functools
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,15 @@ def _own_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyt
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HYPERTOUCH_HOME", str(tmp_path_factory.getbasetemp() / "no-home"))
     monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_open() -> Iterator[None]:
+    """Give the descriptors of a test's worlds back: beyond 1,024 of them some clients cannot wait for one."""
+    yield
+    worlds = sys.modules.get("tests.world")
+    if worlds is not None:
+        worlds.abandon_all()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ functions.  ``crash`` ends the writer as kill -9 would: what it wrote is there, 
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import shutil
@@ -13,6 +14,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from weakref import WeakSet
 
 import msgspec
 
@@ -84,6 +86,19 @@ class Entropy:
         return hashlib.shake_256(f"{self.seed}/{self.drawn}".encode()).digest(size)
 
 
+MANY = 128  # descriptors
+_MADE: WeakSet[World] = WeakSet()
+
+
+def abandon_all() -> None:
+    """After each test: what it made keeps no descriptor, of which a process has few."""
+    for world in list(_MADE):
+        world.abandon()
+    _MADE.clear()
+    if len(os.listdir("/dev/fd")) > MANY:  # of worlds that the test let go, and that refer to themselves
+        gc.collect()
+
+
 class World:
     """One node's store; ``writer`` is open, ``reader`` is made anew after each ``open``."""
 
@@ -91,6 +106,7 @@ class World:
         self.data, self.files = DataDir(path / "node"), files or FaultyFiles()
         self.clock, self.entropy = Clock(), Entropy()
         self.writer_class: type[Writer] = Writer  # known-bad controls are others
+        _MADE.add(self)
         self.open()
 
     def open(self) -> None:
@@ -132,13 +148,17 @@ class World:
         saved = self.data.path.with_name("killed")
         self.copy(saved)
         self.files.heal()
+        self.abandon()
+        shutil.rmtree(self.data.path)
+        saved.rename(self.data.path)
+
+    def abandon(self) -> None:
+        """Give every descriptor back, whatever a test has left open."""
         self._close_reader()
         if self._writer is not None:
             self._writer.live.close()
             self._writer = None
         self.files.abandon()
-        shutil.rmtree(self.data.path)
-        saved.rename(self.data.path)
 
     def copy(self, to: Path) -> None:
         """The files as they are, but for what SQLite keeps in shared memory."""

@@ -106,8 +106,10 @@ class Live:
                     self._note(place, sector)
 
     def close(self) -> None:
-        """Give the descriptor back."""
-        os.close(self._descriptor)
+        """Give the descriptor back, once."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def settle(self) -> None:
         """Write what is not known to be durable, and fsync; raises Unavailable."""
