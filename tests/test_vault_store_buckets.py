@@ -126,6 +126,28 @@ def test_what_came_late_is_sealed_at_once_for_whoever_is_given_it(world: World) 
     assert len(person.buckets()["hour"]) == 2
 
 
+@pytest.mark.parametrize("first", [1, 6])
+def test_an_hour_that_comes_after_its_day_was_sealed_cuts_the_day(world: World, first: int) -> None:
+    """Also where the day had come to nothing: what it is of now is another day."""
+    device = world.person().device()
+    start = start_of(world)
+    world.pass_time(DAY_MS)
+    send(device, start, *map(float, range(first)))
+    world.pass_time(11 * MINUTE_MS)
+    while world.writer.seal_buckets():
+        pass
+    assert device.person.cut() == set()
+    send(device, start + 5 * HOUR_MS, *map(float, range(7)))
+    assert device.person.cut() == {start // DAY_MS}
+    world.pass_time(11 * MINUTE_MS)
+    while world.writer.seal_buckets():
+        pass
+    assert len(device.person.buckets()["hour"]) == 1 + (first >= 5)
+    assert len(device.person.buckets().get("day", [])) == (first >= 5)
+    go_to(world, world.clock() + HOUR_MS)
+    assert device.person.cut() == {start // DAY_MS}
+
+
 @pytest.mark.parametrize(("readings", "sealed"), [(4, 0), (5, 1)])
 def test_fewer_than_five_numbers_have_no_bucket(world: World, readings: int, sealed: int) -> None:
     device = world.person().device()

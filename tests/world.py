@@ -14,7 +14,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 import msgspec
 
@@ -114,6 +114,7 @@ class World:
         self._reader: Reader | None = None
         self._writer: Writer | None = None
         self._writer = self.writer_class(self.data, self.files, self.clock, self.entropy)
+        finalize(self, self._writer.live.close)  # a test may let its world go; a bare descriptor would stay
 
     @property
     def writer(self) -> Writer:
@@ -126,6 +127,7 @@ class World:
         """A door's view."""
         if self._reader is None:
             self._reader = Reader(self.data)
+            finalize(self, self._reader.close)
         return self._reader
 
     def close(self) -> None:

@@ -81,6 +81,8 @@ class Buckets:
     def is_cut_by(self, gathered: Gathered) -> bool:
         """Whether these readings come too late for a bucket of theirs, or for a whole one."""
         to = gathered.to
+        if to.is_over:
+            return True
         if gathered.low >= to.edge:
             return False
         hours = {(one.time - to.start) // HOUR_MS for one in gathered.observations}
@@ -206,7 +208,9 @@ class Buckets:
             gathering = to.hours[hour] = gather(to.kind, start)
             self._size += 1
             self._ends.setdefault(start // HOUR_MS, []).append(to)
-            if not to.listed and ALL_DAY in coarser(to.kind):
+            if to.is_over:
+                self._cut(to, DAY)
+            elif not to.listed and ALL_DAY in coarser(to.kind):
                 to.listed = True
                 self._over.setdefault(to.day, []).append(to)
             if holds(to.kind):

@@ -30,8 +30,10 @@ class LiveReader:
         self._places: dict[Key, list[int]] = {}
 
     def close(self) -> None:
-        """Give the descriptor back."""
-        os.close(self._descriptor)
+        """Give the descriptor back, once."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def slot(self, vault: VaultId, grant: GrantId) -> Slot | None:
         """A grant's secrets; None once it has ended. A used token's pick-up salt reads as zeros."""

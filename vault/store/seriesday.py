@@ -79,6 +79,11 @@ class SeriesDay:
         """Which series it is."""
         return bytes(self.device), self.channel, self.kind
 
+    @property
+    def is_over(self) -> bool:
+        """Whether its day was sealed, or came to nothing: whatever comes now comes too late for that."""
+        return bool(self.sealed >> DAY & 1)
+
     def is_late(self, hour: int) -> bool:
         """Whether a reading of this hour comes too late, or not all that came before it was seen."""
         early = self.start + hour * HOUR_MS < self.whole
