@@ -215,6 +215,15 @@ texts = st.sampled_from(
 )
 
 
+@pytest.mark.parametrize("odd", [[], {}, [[]], {"a": []}, True, -1, 1e300, None, ""], ids=repr)
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_no_member_of_another_type_makes_a_declaration_raise(component: str, odd: Any) -> None:
+    topics = {name: "a/b" for name in SHORT.values() if name.endswith("_topic")}
+    for name in sorted({*SHORT.values(), "schema", "platform", "~"}):
+        for rest in ({}, topics, {**topics, "schema": "json"}):
+            say(f"homeassistant/{component}/x/config", {**rest, name: odd})
+
+
 @settings(max_examples=500)
 @given(
     st.sampled_from(COMPONENTS),

@@ -190,7 +190,7 @@ def _event(entity: Entity) -> Iterator[Declared]:
     """An event names itself in a JSON object."""
     topic = topic_at(entity, "state_topic")
     if topic is not None and "value_template" not in entity:
-        kind = "button" if entity.get("device_class") in BUTTONS else "app_event"
+        kind = "button" if text_of(entity.get("device_class")) in BUTTONS else "app_event"
         yield Declared(topic, "json", Field(path="event_type", kind=kind))
 
 
